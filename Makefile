@@ -1,0 +1,41 @@
+# `make run` and `make test` need python3, pip and make; they do the rest themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test lint types unit bench fuzz clean
+
+run: $(VENV)/.installed ## the main job: real recorded streams through a running gateway
+	$(BIN)/headgate demo
+
+test: $(VENV)/.installed-test lint types unit ## linters, types and all tests
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-test
+	$(BIN)/mypy
+
+unit: $(VENV)/.installed-test
+	$(BIN)/pytest
+
+bench: $(VENV)/.installed-test ## side by side with a raw proxy; needs nginx
+	$(BIN)/python -m bench
+
+fuzz: $(VENV)/.installed-test ## the fuzzers for a minute each
+	for target in fuzz/fuzz_*.py; do $(BIN)/python $$target --seconds 60 || exit 1; done
+
+$(VENV)/.installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/.installed-test: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
