@@ -1,0 +1,105 @@
+"""One tree of errors. Each knows whose fault it is, its HTTP status, and whether the client may simply try again.
+
+A dialect turns an error into its own wire shape (`Dialect.error_body`); nothing else formats one. The message is
+written for the client's developer: it may name what they sent, never an upstream's address or a credential.
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Source(StrEnum):
+    """Whose side the failure is on; the HTTP status follows from it."""
+
+    CLIENT = "client"
+    UPSTREAM = "upstream"
+    GATEWAY = "gateway"
+
+
+class HeadgateError(Exception):
+    """The root. `code` is a stable machine-readable word, `status` the HTTP status that tells it.
+
+    `retry_safe` says that nothing was sent upstream or that sending again costs nothing.
+    """
+
+    source: ClassVar[Source] = Source.GATEWAY
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "gateway_error"
+    retry_safe: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+
+class BadRequest(HeadgateError):
+    """The request cannot be understood."""
+
+    source, status, code = Source.CLIENT, 400, "invalid_request"
+
+
+class Unauthorized(HeadgateError):
+    """No valid gateway key."""
+
+    source, status, code = Source.CLIENT, 401, "invalid_api_key"
+
+
+class NotFound(HeadgateError):
+    """No such path or provider."""
+
+    source, status, code = Source.CLIENT, 404, "not_found"
+
+
+class UnknownModel(HeadgateError):
+    """No configured provider serves the model; the message names the nearest ones that are served."""
+
+    source, status, code = Source.CLIENT, 404, "model_not_found"
+
+
+class MethodNotAllowed(HeadgateError):
+    """The path exists, the method does not."""
+
+    source, status, code = Source.CLIENT, 405, "method_not_allowed"
+
+
+class TooLarge(HeadgateError):
+    """The body, as received or as decompressed, is over the limit."""
+
+    source, status, code = Source.CLIENT, 413, "request_too_large"
+
+
+class UnsupportedEncoding(HeadgateError):
+    """A content-encoding that headgate cannot undo."""
+
+    source, status, code = Source.CLIENT, 415, "unsupported_encoding"
+
+
+class Busy(HeadgateError):
+    """The gateway takes no new request now: it is stopping, or its records cannot be written."""
+
+    source, status, code, retry_safe = Source.GATEWAY, 503, "gateway_unavailable", True
+
+
+class UpstreamUnreachable(HeadgateError):
+    """No connection to the provider could be made; nothing was sent."""
+
+    source, status, code, retry_safe = Source.UPSTREAM, 502, "upstream_unreachable", True
+
+
+class UpstreamTimeout(HeadgateError):
+    """The provider did not answer, or fell silent, within the time limit."""
+
+    source, status, code = Source.UPSTREAM, 504, "upstream_timeout"
+
+
+class UpstreamCut(HeadgateError):
+    """The provider's connection broke, or its bytes were not HTTP, after the request had been sent."""
+
+    source, status, code = Source.UPSTREAM, 502, "upstream_connection_lost"
+
+
+class ConfigError(HeadgateError):
+    """A setting is wrong; the message names the file, the key's path and what was expected."""
+
+    code = "config_error"
