@@ -1,0 +1,10 @@
+"""Bytes in, frames out. No JSON meaning, no I/O, and every buffer bounded.
+
+    base.py      Frame, the Framing protocol, the one bound
+    sse.py       server-sent events: raw blocks, and the (event, data) inside one
+    document.py  a whole body as one frame
+    inflate.py   content-encodings undone: beside the relay for the meter, whole for a request's body
+
+A framing watches a relay: it may lose a frame that is over the bound (and says so), never a byte of the relay's, and it
+finds the next frame again.
+"""
