@@ -1,0 +1,8 @@
+"""One file is one company's address and handshake, mostly data.
+
+    base.py       Provider (the company, as data), Deployment (an instance of it with its credential)
+    registry.py   finds the provider files, and tells what the environment configures
+    openai.py, anthropic.py, groq.py, ...   one `PROVIDER = Provider(...)` each
+
+Adding a provider is one file here plus its test: the registry finds the file by itself.
+"""

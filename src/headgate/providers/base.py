@@ -1,0 +1,199 @@
+"""What a provider file declares, and what an instance of one is."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property, lru_cache
+from urllib.parse import SplitResult, urlsplit
+
+_VERSION = "/v1"
+"""The version path of nearly every API, added to an address that names no path."""
+
+_VISIBLE = re.compile(r"[!-~]+")
+
+
+class Auth(Enum):
+    """How a provider wants its credential."""
+
+    BEARER = "bearer"
+    X_API_KEY = "x-api-key"
+    NONE = "none"
+
+
+class StreamUsage(Enum):
+    """Whether a chat stream carries usage, and what has to be done for it (facts/wire.md section 8)."""
+
+    ON_REQUEST = "on_request"
+    """Only when `stream_options.include_usage` asks for it, so headgate asks."""
+    UNASKED = "unasked"
+    """Always; the option is not needed, so it is not sent."""
+
+
+class OnClientGone(Enum):
+    """What is done with an upstream whose client left (architecture, decision 7)."""
+
+    CUT = "cut"
+    """Close it: what was reported so far counts, the rest is estimated."""
+    DRAIN = "drain"
+    """Read on within bounds for the provider's own figure."""
+
+
+class Secret:
+    """A credential that does not print itself."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The credential, for the one place that sends it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where connections go, and so what they can be pooled by."""
+
+    tls: bool
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A company or service that sells inference, as data."""
+
+    name: str
+    title: str
+    base_url: str
+    """The API's version root, e.g. https://api.groq.com/openai/v1: a dialect's paths hang below it. Empty where only
+    the operator can know it."""
+    dialects: tuple[str, ...]
+    """Names of the dialects it speaks."""
+    auth: Auth = Auth.BEARER
+    api_key_env: str | None = None
+    base_url_env: str | None = None
+    model_patterns: tuple[str, ...] = ()
+    """Patterns of model names that are this provider's own, in lower case. `*` is any text without a slash, `[a-z]` one
+    character of a class, and everything else stands for itself."""
+    stream_usage: StreamUsage = StreamUsage.ON_REQUEST
+    on_client_gone: OnClientGone = OnClientGone.CUT
+    roots: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """By dialect, the paths that stand in the place of the base URL's own, for the dialects that hang elsewhere."""
+    sdk_path: str = ""
+    """What the provider's own SDK adds to a base URL before a dialect's path: operators leave it off then."""
+    self_hosted: bool = False
+    """Operators run it, or only they know it: a base URL alone configures it, a key is optional, and it serves
+    whatever was loaded into it, so that its model names cannot be known."""
+
+    @property
+    def path(self) -> str:
+        """The path of its version root, e.g. "/openai/v1"."""
+        return urlsplit(self.base_url).path if self.base_url else _VERSION
+
+    def recognises(self, model: str) -> bool:
+        """True if the model's name is this provider's own by its patterns, in any case."""
+        return _any_of(self.model_patterns).fullmatch(model.lower()) is not None
+
+    def root(self, base_url: str) -> str:
+        """A base URL as operators write it for this provider, made its version root.
+
+        An address without a path gets the provider's own. SDKs disagree on whether a base URL ends in the version
+        (OpenAI's does, Anthropic's does not), so `sdk_path` is added to one that does not. Raises ValueError on
+        anything but an http or https URL with a host and with nothing that would be lost.
+        """
+        url = _checked(base_url)
+        path = url.path.rstrip("/")
+        if not path:
+            path = self.path
+        elif not path.endswith(_VERSION):
+            path += self.sdk_path
+        return f"{url.scheme}://{url.netloc}{path}"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A provider under a name of the operator's choice, at an address, with a credential."""
+
+    name: str
+    provider: Provider
+    base_url: str
+    credential: Secret | None = None
+    on_client_gone: OnClientGone = OnClientGone.CUT
+
+    def speaks(self, dialect: str) -> bool:
+        """Whether requests of that dialect can be sent to it."""
+        return dialect in self.provider.dialects
+
+    @cached_property
+    def origin(self) -> Origin:
+        """Scheme, host and port of the base URL."""
+        url = urlsplit(self.base_url)
+        tls = url.scheme == "https"
+        return Origin(tls=tls, host=url.hostname or "", port=url.port or (443 if tls else 80))
+
+    @cached_property
+    def host_header(self) -> bytes:
+        """The Host header: the base URL's authority, without a password that someone put there."""
+        return urlsplit(self.base_url).netloc.rpartition("@")[2].encode("ascii")
+
+    @cached_property
+    def _split_path(self) -> tuple[str, str]:
+        """The base URL's path in two: what an address of the operator's put in front, and the version root's own."""
+        path = urlsplit(self.base_url).path.rstrip("/")
+        own = next((tail for tail in (self.provider.path, _VERSION) if tail and path.endswith(tail)), "")
+        return path.removesuffix(own), own
+
+    def target(self, path: str, query: bytes, dialect: str | None = None) -> bytes:
+        """The request target for a path below the API's version root, e.g. "/chat/completions".
+
+        With the dialect named, the path hangs where this provider has that dialect. A path that begins with that root
+        already, as the provider's own SDK writes it, is not put below it again.
+        """
+        front, own = self._split_path
+        own = self.provider.roots.get(dialect, own) if dialect is not None else own
+        root = front if own and path.startswith(own + "/") else front + own
+        target = (root + path).encode("ascii")
+        return target + b"?" + query if query else target
+
+    def auth_headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """The provider's own credential as headers; none where it wants none or has none."""
+        if self.credential is None or self.provider.auth is Auth.NONE:
+            return ()
+        if self.provider.auth is Auth.X_API_KEY:
+            return ((b"x-api-key", self.credential.reveal().encode()),)
+        return ((b"authorization", b"Bearer " + self.credential.reveal().encode()),)
+
+
+def header_safe(key: str) -> str:
+    """A credential that can stand in a header. Raises ValueError, without its text, if it cannot."""
+    if not _VISIBLE.fullmatch(key):
+        raise ValueError("expected a key of visible ASCII characters without spaces")
+    return key
+
+
+def _checked(base_url: str) -> SplitResult:
+    """The URL, split. Its text is never repeated in an error: it may hold a password."""
+    expected = "expected an http:// or https:// URL"
+    try:
+        url = urlsplit(base_url.strip())
+        well_formed = url.scheme in {"http", "https"} and url.hostname and url.port != 0
+    except ValueError:
+        raise ValueError(f"{expected} with a valid host and port") from None
+    if not well_formed or not _VISIBLE.fullmatch(base_url.strip()):
+        raise ValueError(expected)
+    if "@" in url.netloc:
+        raise ValueError(f"{expected} without a user name or password; a key is set by itself")
+    if url.query or url.fragment:
+        raise ValueError(f"{expected} without a query or fragment")
+    return url
+
+
+@lru_cache
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(p.replace(".", "[.]").replace("*", "[^/]*") for p in patterns) or "(?!)")

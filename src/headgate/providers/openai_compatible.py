@@ -1,0 +1,14 @@
+"""Any other server that imitates these APIs: llama.cpp, LM Studio, SGLang, a company without a file here.
+
+All dialects are declared, because nothing is known of the server: its own 404 tells best what it lacks.
+"""
+
+from headgate.providers.base import Provider
+
+PROVIDER = Provider(
+    name="openai_compatible",
+    title="OpenAI-compatible server",
+    base_url="",
+    dialects=("openai.chat", "openai.completions", "openai.embeddings", "openai.responses", "anthropic.messages"),
+    self_hosted=True,
+)
