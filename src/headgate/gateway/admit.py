@@ -1,0 +1,57 @@
+"""A request becomes an Admission, or is refused."""
+
+from dataclasses import dataclass, replace
+
+from headgate.access.keys import Keys
+from headgate.dialects.base import Ask
+from headgate.errors import Busy, Unauthorized
+from headgate.gateway.headers import CREDENTIALS
+from headgate.gateway.locate import Place
+from headgate.gateway.request import Request
+from headgate.records import RecordLog
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A request that will be served if a provider can be found for it."""
+
+    request: Request
+    place: Place
+    ask: Ask
+    key: str | None
+    """The name of the gateway key it came with; None where the gateway is open."""
+
+
+def admit(request: Request, place: Place, keys: Keys, log: RecordLog) -> Admission:
+    """Let a request in.
+
+    Raises Unauthorized without a valid key where keys are set, Busy while records cannot be kept, BadRequest for a
+    body that its dialect cannot read, and whatever made the body unreadable.
+    """
+    key = authenticate(request, keys)
+    if request.unreadable is not None:
+        raise request.unreadable
+    if not log.accepting:
+        raise Busy("The gateway cannot write its records at the moment, so it takes no requests.")
+    return Admission(request, place, read_ask(request, place), key)
+
+
+def authenticate(request: Request, keys: Keys) -> str | None:
+    """The name of the request's gateway key; None where no keys are set, and so everyone may come."""
+    if keys.open:
+        return None
+    for header in CREDENTIALS:
+        value = request.header(header)
+        if value is not None:
+            name = keys.holder(value.removeprefix(b"Bearer ").strip())
+            if name is not None:
+                return name
+    raise Unauthorized("This gateway needs one of its own keys, as a bearer token or in x-api-key.")
+
+
+def read_ask(request: Request, place: Place) -> Ask:
+    """The ask of a request; an empty one where there is nothing to read."""
+    if place.dialect is None or request.method != "POST" or not request.body:
+        return Ask(input_bytes=len(request.body), response_id=place.response_id)
+    ask = place.dialect.read_ask(request.body, request.headers)
+    return replace(ask, response_id=place.response_id)

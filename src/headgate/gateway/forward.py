@@ -1,0 +1,243 @@
+"""An Admission and a Route become a Forwarded: one attempt, its call, its answer.
+
+Every path out of here has told the client something true: the provider's own answer, a whole error in the client's
+dialect, an error frame inside a stream that had begun, or a broken connection where nothing honest can be added.
+"""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from headgate.dialects.base import Answer, Ask, FrameFilter, Meter
+from headgate.errors import Busy, HeadgateError, UpstreamUnreachable
+from headgate.gateway.admit import Admission
+from headgate.gateway.answer import answer_error, tell_failure
+from headgate.gateway.headers import to_client, to_upstream, value_of
+from headgate.gateway.relay import Relayed, Watch, relay
+from headgate.gateway.request import Client, ClientGone, Opening
+from headgate.gateway.upstream import Call, CallAborted, Head, TimeLimits, Upstream, UpstreamRequest
+from headgate.providers.base import Deployment, OnClientGone, StreamUsage
+from headgate.records import Attempt, Ending
+from headgate.routing.models import Route
+from headgate.usage import Basis, Estimate, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long and how far an exchange may go."""
+
+    limits: TimeLimits = TimeLimits()
+    drain_seconds: float = 60.0
+    drain_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """How forwarding went."""
+
+    ending: Ending
+    status: int
+    reading: Reading = Reading()
+    attempts: tuple[Attempt, ...] = ()
+    first_byte_ns: int | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+    error: HeadgateError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """What is sent, and what has to be taken out of the answer because of how it was sent."""
+
+    request: UpstreamRequest
+    strip: FrameFilter | None
+
+
+CLIENT_CLOSED = 499
+"""The status on record where the client left before one was sent (nginx's convention)."""
+
+
+def prepare(admission: Admission, route: Route, limits: TimeLimits) -> Outgoing:
+    """The request as it goes on: the client's own bytes, apart from the two named edits (architecture, 1 and 2)."""
+    request, place, ask, deployment = admission.request, admission.place, admission.ask, route.deployment
+    body, strip = request.body, None
+    if place.dialect is not None and ask.model is not None and route.model != ask.model:
+        body = place.dialect.with_model(body, route.model or "")
+    if place.dialect is not None and place.metered and asks_for_usage(deployment):
+        asking = place.dialect.with_usage_frame(body, ask)
+        if asking is not None:
+            body = asking
+            strip = None if ask.wants_usage else place.dialect.usage_frame_filter()
+    outgoing = UpstreamRequest(
+        method=request.method.encode(),
+        origin=deployment.origin,
+        host=deployment.host_header,
+        target=deployment.target(place.path, request.query, place.dialect.name if place.dialect is not None else None),
+        headers=to_upstream(request.headers, deployment.auth_headers(), metered=place.metered),
+        body=body,
+        limits=limits,
+    )
+    return Outgoing(outgoing, strip)
+
+
+def asks_for_usage(deployment: Deployment) -> bool:
+    """Whether this provider's streams carry usage only when asked."""
+    return deployment.provider.stream_usage is StreamUsage.ON_REQUEST
+
+
+class Farewell:
+    """What becomes of a call whose client leaves, by the deployment's policy (architecture, decision 7)."""
+
+    def __init__(self, call: Call, policy: OnClientGone, drain_seconds: float) -> None:
+        self._call = call
+        self._policy = policy
+        self._seconds = drain_seconds
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __call__(self) -> None:
+        """The client left: cut now, or give the upstream its time to finish."""
+        if self._policy is OnClientGone.CUT:
+            self._call.abort()
+        else:
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._call.abort)
+
+    def over(self) -> None:
+        """The call is over, whether the client left or not. Aborting a finished call does nothing."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._call.abort()
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarder:
+    """Forwards: one attempt at one deployment."""
+
+    upstream: Upstream
+    bounds: Bounds = Bounds()
+
+    async def forward(self, admission: Admission, route: Route, client: Client, opening: Opening) -> Forwarded:
+        """Make the attempt and pass its answer on."""
+        outgoing = prepare(admission, route, self.bounds.limits)
+        call = self.upstream.open(outgoing.request)
+        farewell = Farewell(call, route.deployment.on_client_gone, self.bounds.drain_seconds)
+        client.on_gone(farewell)
+        started = opening.now()
+        try:
+            try:
+                head = await call.head()
+            except (HeadgateError, CallAborted) as cause:
+                forwarded = await _unanswered(cause, call, client, admission, opening)
+            else:
+                answering = _Answering(admission, head, outgoing.strip, opening)
+                forwarded = await answering.pass_on(call, client, self.bounds.drain_bytes)
+        finally:
+            farewell.over()
+        code = forwarded.error.code if forwarded.error else None
+        attempt = Attempt(route.deployment.name, _status(forwarded), started, opening.now(), code)
+        return replace(forwarded, attempts=(attempt,))
+
+
+async def _unanswered(
+    cause: HeadgateError | CallAborted, call: Call, client: Client, admission: Admission, opening: Opening
+) -> Forwarded:
+    """No head came: the upstream failed, or the client left first."""
+    if isinstance(cause, HeadgateError):
+        ending = Ending.NEVER_SENT if isinstance(cause, UpstreamUnreachable) else Ending.UPSTREAM_CUT
+        sent = await answer_error(client, cause, admission.place.dialect, opening.exchange_id)
+        return Forwarded(ending, cause.status, bytes_out=sent, error=cause)
+    if not client.gone:
+        error = Busy("The gateway is stopping.")
+        sent = await answer_error(client, error, admission.place.dialect, opening.exchange_id)
+        return Forwarded(Ending.GATEWAY_FAILED, error.status, bytes_out=sent, error=error)
+    if not call.sent:
+        return Forwarded(Ending.NEVER_SENT, CLIENT_CLOSED)
+    reading = unreported(Reading(), admission.ask) if admission.place.metered else Reading()
+    return Forwarded(Ending.CLIENT_LEFT, CLIENT_CLOSED, reading)
+
+
+class _Answering:
+    """An answer whose head has come, on its way to the client."""
+
+    def __init__(self, admission: Admission, head: Head, strip: FrameFilter | None, opening: Opening) -> None:
+        self._admission = admission
+        self._opening = opening
+        self._head = head
+        self._answer = Answer(
+            head.status,
+            value_of(head.headers, b"content-type"),
+            value_of(head.headers, b"content-encoding"),
+            head.headers,
+        )
+        self._streams = self._answer.content_type.startswith("text/event-stream") and not self._answer.content_encoding
+        dialect, metered = admission.place.dialect, admission.place.metered
+        meter = Meter(dialect.tally(), self._answer, admission.ask) if dialect is not None and metered else None
+        self._watch = Watch(meter, strip if self._streams else None)
+
+    async def pass_on(self, call: Call, client: Client, drain_bytes: int) -> Forwarded:
+        """Head, body and end to the client."""
+        resized = self._watch.strip is not None
+        headers = to_client(self._head.headers, self._opening.exchange_id, resized=resized, stream=self._streams)
+        with suppress(ClientGone):  # the relay finds out by itself, and the policy decides whether it reads on
+            await client.start(self._head.status, headers)
+        relayed = await relay(call, client, self._watch, self._opening.now, drain_bytes)
+        forwarded = self._forwarded(relayed)
+        with suppress(ClientGone):  # it has had all there was to have
+            await self._finish(client, forwarded, relayed)
+        return forwarded
+
+    def _forwarded(self, relayed: Relayed) -> Forwarded:
+        meter = self._watch.meter
+        reading = meter.finish(ended=relayed.ended) if meter is not None else Reading()
+        if meter is not None and not relayed.ended and self._head.status < 400:
+            reading = unreported(reading, self._admission.ask)
+        return Forwarded(
+            ending=ending_of(relayed, self._head.status, reading, metered=meter is not None),
+            status=CLIENT_CLOSED if relayed.left and not relayed.bytes_out else self._head.status,
+            reading=reading,
+            first_byte_ns=relayed.first_byte_ns,
+            bytes_in=relayed.bytes_in,
+            bytes_out=relayed.bytes_out,
+            error=_error(relayed),
+        )
+
+    async def _finish(self, client: Client, forwarded: Forwarded, relayed: Relayed) -> None:
+        """End the client's answer as the upstream's ended: well, or told as failed."""
+        if relayed.ended:
+            await client.end()
+        elif forwarded.error is not None and not relayed.left:
+            inband = self._streams and relayed.between_frames
+            dialect = self._admission.place.dialect
+            await tell_failure(client, forwarded.error, dialect, self._opening.exchange_id, inband=inband)
+
+
+def _error(relayed: Relayed) -> HeadgateError | None:
+    if relayed.error is not None or relayed.left or relayed.ended:
+        return relayed.error
+    return Busy("The gateway is stopping.")
+
+
+def ending_of(relayed: Relayed, status: int, reading: Reading, *, metered: bool) -> Ending:
+    """What the settlement table calls this outcome. An error told inside the response outweighs how it closed."""
+    if status >= 400:
+        return Ending.REFUSED
+    if reading.in_stream_error is not None:
+        return Ending.UPSTREAM_ERROR
+    if reading.terminal_evidence is not None or (relayed.ended and not metered):
+        return Ending.COMPLETE
+    if relayed.ended:
+        return Ending.INCOMPLETE
+    if relayed.left:
+        return Ending.CLIENT_LEFT
+    return Ending.UPSTREAM_CUT if relayed.error is not None else Ending.GATEWAY_FAILED
+
+
+def unreported(reading: Reading, ask: Ask) -> Reading:
+    """A reading that broke off before anything was reported: the prompt was read all the same, so it is estimated."""
+    if reading.basis is not Basis.NONE:
+        return reading
+    return replace(reading, basis=Basis.ESTIMATED, estimate=Estimate(-(-ask.input_bytes // 4), 0))
+
+
+def _status(forwarded: Forwarded) -> int | None:
+    """The upstream's status, or None if it sent none."""
+    return None if forwarded.error is not None and not forwarded.bytes_in else forwarded.status

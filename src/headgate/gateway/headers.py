@@ -1,0 +1,77 @@
+"""Which headers pass, each way: deny-lists, because clients and providers mean what they send.
+
+A list of what may pass loses betas, session ids and rate-limit figures that someone needs (facts/stream_cases.md 5.15,
+5.16); what must not pass is short and known.
+"""
+
+from collections.abc import Iterator
+
+from headgate.gateway.upstream import Headers
+
+_HOP_BY_HOP = frozenset({
+    b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
+    b"trailer", b"transfer-encoding", b"upgrade",
+})  # fmt: skip
+
+CREDENTIALS = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key")
+"""Where clients put a key. What comes in here is for headgate, and never goes on to a provider."""
+
+_NOT_UPSTREAM = _HOP_BY_HOP | frozenset(CREDENTIALS) | frozenset({
+    b"accept-encoding",  # asked anew: the meter must be able to read the answer
+    b"content-encoding", b"content-length", b"expect", b"host",  # of the client's transfer, not of ours
+    b"cookie", b"origin", b"referer",  # of the page or session that talks to us
+    b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip",
+    b"x-provider",
+})  # fmt: skip
+
+_NOT_TO_CLIENT = _HOP_BY_HOP | frozenset({b"alt-svc", b"set-cookie", b"strict-transport-security"})
+
+EXCHANGE_ID = b"x-headgate-exchange-id"
+
+
+def to_upstream(headers: Headers, credential: Headers, *, metered: bool) -> list[tuple[bytes, bytes]]:
+    """The client's headers as they go on, with the deployment's credential.
+
+    A metered answer is asked for uncompressed: the bytes pass as they come, and the meter reads them without detour.
+    """
+    passed = list(_without(headers, _NOT_UPSTREAM))
+    if metered:
+        passed.append((b"accept-encoding", b"identity"))
+    else:
+        passed += [pair for pair in headers if pair[0] == b"accept-encoding"]
+    passed += credential
+    return passed
+
+
+def to_client(headers: Headers, exchange_id: str, *, resized: bool, stream: bool) -> list[tuple[bytes, bytes]]:
+    """The provider's headers as they go back. `resized`: the body may lose a frame, so its length is not told."""
+    passed = list(_without(headers, _NOT_TO_CLIENT))
+    if resized:
+        passed = [pair for pair in passed if pair[0] != b"content-length"]
+    if stream:
+        names = {name for name, _ in passed}
+        passed += [pair for pair in _UNBUFFERED if pair[0] not in names]
+    passed.append((EXCHANGE_ID, exchange_id.encode()))
+    return passed
+
+
+_UNBUFFERED = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+"""Tell proxies between us and the client not to hold a stream back (facts/stream_cases.md 8.20)."""
+
+
+def _without(headers: Headers, denied: frozenset[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    nominated: set[bytes] = set()
+    for name, value in headers:
+        if name == b"connection":  # RFC 9110 7.6.1: it names further headers of this hop only
+            nominated.update(token.strip().lower() for token in value.split(b","))
+    for pair in headers:
+        if pair[0] not in denied and pair[0] not in nominated:
+            yield pair
+
+
+def value_of(headers: Headers, name: bytes) -> str:
+    """The first value of a header, by lower-case name, as text; "" if there is none."""
+    for key, value in headers:
+        if key == name:
+            return value.decode("latin-1")
+    return ""

@@ -1,0 +1,97 @@
+"""What the gateway answers by itself: is it there, is it well, which models does it know. These are no exchanges."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headgate.access.keys import Keys
+from headgate.errors import HeadgateError
+from headgate.gateway.admit import authenticate
+from headgate.gateway.locate import below_version
+from headgate.gateway.request import Request
+from headgate.records import RecordLog
+from headgate.routing.models import Models
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAnswer:
+    """A whole answer."""
+
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes
+
+
+_PROBES = frozenset({("HEAD", "/"), ("GET", "/"), ("HEAD", "/api/hello")})
+"""Claude Code probes these without credentials and gives up on anything but 200 (facts/wire.md section 10)."""
+
+
+class LocalAnswers:
+    """Answers that need no provider."""
+
+    def __init__(self, models: Models, keys: Keys, log: RecordLog, version: str) -> None:
+        self._models = models
+        self._keys = keys
+        self._log = log
+        self._version = version
+
+    def answer(self, request: Request) -> LocalAnswer | None:
+        """The answer, or None where the request is an exchange."""
+        if (request.method, request.path) in _PROBES:
+            return _json(200, {"service": "headgate", "version": self._version})
+        if request.path == "/health":
+            return self._health()
+        if (request.header(b"upgrade") or b"").lower() == b"websocket":
+            return _NO_WEBSOCKET
+        if request.method == "GET" and request.header(b"x-provider") is None:
+            path = below_version(request.path)
+            if path == "/models" or path.startswith("/models/"):
+                return self._list(request, path.removeprefix("/models").removeprefix("/"))
+        return None
+
+    def _health(self) -> LocalAnswer:
+        if self._log.accepting:
+            return _json(200, {"status": "ok"})
+        return _json(503, {"status": "records cannot be written"})
+
+    def _list(self, request: Request, model_id: str) -> LocalAnswer:
+        """The models that can be asked for, in the shape of the API that the client speaks."""
+        anthropic = request.header(b"anthropic-version") is not None
+        try:
+            authenticate(request, self._keys)
+        except HeadgateError as error:
+            return _json(error.status, {"error": {"message": error.message, "type": error.code, "code": error.code}})
+        shape = _anthropic_model if anthropic else _openai_model
+        models = [shape(name, owner) for name, owner in self._models.list_models()]
+        if model_id:
+            found = next((model for model in models if model["id"] == model_id), None)
+            return _json(200, found) if found else _unknown(model_id)
+        if anthropic:
+            ends = {"first_id": models[0]["id"], "last_id": models[-1]["id"]} if models else {}
+            return _json(200, {"data": models, "has_more": False, **ends})
+        return _json(200, {"object": "list", "data": models})
+
+
+def _openai_model(name: str, owner: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": owner}
+
+
+def _anthropic_model(name: str, owner: str) -> dict[str, Any]:
+    del owner
+    return {"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"}
+
+
+def _unknown(model_id: str) -> LocalAnswer:
+    message = f"The model '{model_id}' is not known to this gateway."
+    return _json(404, {"error": {"message": message, "type": "invalid_request_error", "code": "model_not_found"}})
+
+
+def _json(status: int, value: dict[str, Any]) -> LocalAnswer:
+    body = json.dumps(value).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    return LocalAnswer(status, headers, body)
+
+
+_NO_WEBSOCKET = _json(426, {"error": {"message": "Use HTTP here: there is no WebSocket.", "code": "upgrade_refused"}})
+"""Codex goes on over HTTP at once on 426, and retries for seconds on 404 or 405 (facts/wire.md section 3)."""

@@ -1,0 +1,77 @@
+"""Which wire API a request speaks, by its path, or by its body where the path does not say."""
+
+from dataclasses import dataclass
+
+from headgate.dialects import registry
+from headgate.dialects.base import Dialect, Metering, Operation
+from headgate.errors import BadRequest, NotFound
+from headgate.gateway.request import Request
+
+_OPAQUE = "/p/"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a request is addressed."""
+
+    path: str
+    """Below the version root, percent-encoding kept: "/chat/completions"."""
+    dialect: Dialect | None = None
+    """None where a provider's path is passed on without being understood."""
+    operation: Operation | None = None
+    response_id: str | None = None
+    """The stored response that the path names."""
+    deployment: str | None = None
+    """The deployment that the path or the X-Provider header names."""
+    opaque: bool = False
+    """The path is the provider's own, /p/NAME/...: passed on whether or not that provider is known to speak it."""
+
+    @property
+    def metered(self) -> bool:
+        """True if the answer's usage matters for the books."""
+        return self.operation is not None and self.operation.metering is not Metering.FREE
+
+
+def locate(request: Request) -> Place:
+    """Find what a request is addressed to.
+
+    Raises NotFound for a path that is none of ours, and BadRequest for POST / with a body of no known API.
+    """
+    header = request.header(b"x-provider")
+    named = header.decode("latin-1").strip() if header else None
+    if request.path.startswith(_OPAQUE):
+        return _opaque(request)
+    if request.path == "/" and request.method == "POST":
+        dialect, operation = registry.detect(request.body, request.headers)
+        return Place(operation.path, dialect, operation, deployment=named)
+    path = below_version(request.path)
+    found = registry.recognise(request.method, path)
+    if found is not None:
+        dialect, operation, parameters = found
+        return Place(path, dialect, operation, parameters.get("id"), named)
+    if named is not None:
+        return Place(path, deployment=named)
+    raise NotFound(
+        f"{request.method} {request.path} is not a path of this gateway. Use a provider's own path below /v1, "
+        "or /p/PROVIDER/PATH for anything else."
+    )
+
+
+def below_version(path: str) -> str:
+    """The path without a leading /v1: clients are configured with and without it."""
+    return path[3:] if path.startswith("/v1/") else path
+
+
+def _opaque(request: Request) -> Place:
+    name, slash, rest = request.path[len(_OPAQUE) :].partition("/")
+    if not name or not slash:
+        raise NotFound("Expected /p/PROVIDER/PATH, for example /p/openai/v1/models.")
+    segments = rest.replace("%2e", ".").replace("%2E", ".").split("/")
+    if "." in segments or ".." in segments:
+        raise BadRequest("A path with '.' or '..' segments is not passed on.")
+    path = below_version("/" + rest)
+    found = registry.recognise_suffix(request.method, path)
+    if found is None:
+        return Place(path, deployment=name, opaque=True)
+    dialect, operation, parameters = found
+    return Place(path, dialect, operation, parameters.get("id"), name, opaque=True)

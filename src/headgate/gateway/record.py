@@ -1,0 +1,93 @@
+"""A Forwarded becomes a Record, and the trail of a response id that leads back to its provider."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from headgate.dialects.base import Metering
+from headgate.gateway.admit import Admission
+from headgate.gateway.forward import Forwarded
+from headgate.gateway.locate import Place
+from headgate.gateway.request import Opening, Request
+from headgate.records import Record, RecordLog, Trail
+from headgate.routing.models import Route
+from headgate.usage import Basis, Reading
+
+_REMEMBERED = 10_000
+"""Response ids kept in memory: those whose records may not be on disk yet, and the ones polled most."""
+
+
+class Trails:
+    """Which deployment served a stored response, and whether its usage has been counted.
+
+    Memory first, because the log writes behind; then the log, so that it outlives a restart.
+    """
+
+    def __init__(self, log: RecordLog) -> None:
+        self._log = log
+        self._recent: OrderedDict[str, Trail] = OrderedDict()
+
+    def find(self, response_id: str) -> Trail | None:
+        """The trail of a response id, if this gateway served it."""
+        return self._recent.get(response_id) or self._log.trail(response_id)
+
+    def note(self, response_id: str, trail: Trail) -> None:
+        """Remember a trail. What has been counted once stays counted."""
+        known = self.find(response_id)
+        counted = trail.counted or (known is not None and known.counted)
+        self._recent[response_id] = Trail(trail.provider, counted)
+        self._recent.move_to_end(response_id)
+        if len(self._recent) > _REMEMBERED:
+            self._recent.popitem(last=False)
+
+
+def counts(place: Place, reading: Reading, trails: Trails) -> bool:
+    """Whether a reading's usage belongs in the totals: each response's once, however often it is read again.
+
+    A background response has no usage when it is created; the first poll that brings it counts
+    (facts/stream_cases.md 3.6, 3.7). A stored response that came from elsewhere never does.
+    """
+    if place.operation is None or reading.basis is Basis.NONE:
+        return False
+    if place.operation.metering is Metering.COUNTED:
+        return True
+    trail = trails.find(reading.response_id) if reading.response_id is not None else None
+    return reading.basis is Basis.REPORTED and trail is not None and not trail.counted
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far an exchange came; None is where it did not get."""
+
+    place: Place | None = None
+    admission: Admission | None = None
+    route: Route | None = None
+
+
+def make_record(opening: Opening, request: Request, reached: Reached, forwarded: Forwarded, *, counted: bool) -> Record:
+    """The record of an exchange that is over."""
+    place, admission, route = reached.place, reached.admission, reached.route
+    ask = admission.ask if admission is not None else None
+    operation = place.operation if place is not None else None
+    dialect = place.dialect if place is not None else None
+    return Record(
+        exchange_id=opening.exchange_id,
+        started_at_ns=opening.started_at_ns,
+        method=request.method,
+        path=request.path,
+        dialect=dialect.name if dialect is not None else None,
+        operation=operation.name if operation is not None else None,
+        provider=route.deployment.name if route is not None else None,
+        key=admission.key if admission is not None else None,
+        model_asked=ask.model if ask is not None else None,
+        streamed=ask.stream if ask is not None else False,
+        status=forwarded.status,
+        ending=forwarded.ending,
+        reading=forwarded.reading,
+        counted=counted,
+        first_byte_ns=forwarded.first_byte_ns,
+        total_ns=opening.now(),
+        bytes_in=forwarded.bytes_in,
+        bytes_out=forwarded.bytes_out,
+        attempts=forwarded.attempts,
+        error=f"{forwarded.error.code}: {forwarded.error.message}" if forwarded.error is not None else None,
+    )

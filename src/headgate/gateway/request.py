@@ -1,0 +1,76 @@
+"""What comes in, and the way back. `net/asgi.py` fulfils Client."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from headgate.errors import HeadgateError
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A client's request, read whole."""
+
+    method: str
+    path: str
+    """Percent-encoding kept, query left off."""
+    query: bytes
+    headers: Sequence[tuple[bytes, bytes]]
+    """As received, names in lower case; content-encoding and content-length are gone: they were undone."""
+    body: bytes
+    unreadable: HeadgateError | None = None
+    """Why the body could not be read whole; then `body` is empty and the exchange is refused with this."""
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a header, by lower-case name."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An exchange's name and its clock."""
+
+    exchange_id: str
+    started_at_ns: int
+    """Nanoseconds since the Unix epoch."""
+    origin_ns: int
+    """The monotonic clock at the start."""
+    monotonic_ns: Callable[[], int]
+
+    def now(self) -> int:
+        """Nanoseconds since the start."""
+        return self.monotonic_ns() - self.origin_ns
+
+
+class ClientGone(Exception):
+    """Raised by a Client's writes after it left. Not an error: clients do that."""
+
+
+class Client(Protocol):
+    """The way back to who asked."""
+
+    @property
+    def gone(self) -> bool:
+        """True once the client has closed its connection before the answer's end."""
+
+    @property
+    def started(self) -> bool:
+        """True once the head has been sent: from then on no whole error can be answered."""
+
+    def on_gone(self, callback: Callable[[], None]) -> None:
+        """Call back once when the client leaves; at once if it has. A later callback replaces an earlier one."""
+
+    async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Send the head. Raises ClientGone."""
+
+    async def write(self, chunk: bytes) -> None:
+        """Send body bytes; waits while the client reads slowly. Raises ClientGone."""
+
+    async def end(self) -> None:
+        """End the answer. Raises ClientGone."""
+
+    def abort(self) -> None:
+        """Break the connection, so that a truncated answer cannot pass for a whole one."""

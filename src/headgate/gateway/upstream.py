@@ -1,0 +1,79 @@
+"""The way out: what the gateway asks of an HTTP client. `net/client.py` fulfils it.
+
+An upstream is called by opening a Call, which can be aborted from anywhere at any time; that is how a client that left
+stops an upstream that is still being connected to, still thinking, or still talking.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from headgate.providers.base import Origin
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class CallAborted(Exception):
+    """Raised by a Call's pending and later awaits after `abort`. Not an error: someone asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """Seconds. Each is its own clock: connecting, then waiting for the head, then silence between chunks."""
+
+    connect: float = 10.0
+    first_byte: float = 600.0
+    idle: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """A request ready to send. `headers` holds neither host, content-length nor any hop-by-hop header."""
+
+    method: bytes
+    origin: Origin
+    host: bytes
+    """The Host header's value."""
+    target: bytes
+    """Path and query as they stand in the request line, already encoded."""
+    headers: Headers
+    body: bytes
+    limits: TimeLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The answer's status and headers, as received and in order, names in lower case."""
+
+    status: int
+    headers: Headers
+
+
+class Call(Protocol):
+    """One request on its way. Await `head` once, then `read` until it gives b""."""
+
+    @property
+    def sent(self) -> bool:
+        """True once any byte of the request has been handed to a connection: from then on it may cost money."""
+
+    async def head(self) -> Head:
+        """The final answer's head (1xx are passed over).
+
+        Raises UpstreamUnreachable (nothing was sent), UpstreamTimeout, UpstreamCut, CallAborted.
+        """
+
+    async def read(self) -> bytes:
+        """The next bytes of the body as they arrived (transfer coding undone, content coding not); b"" at its end.
+
+        Raises UpstreamTimeout, UpstreamCut (the body broke off), CallAborted.
+        """
+
+    def abort(self) -> None:
+        """Give up: the connection is closed unless the body was read to its end. Does nothing the second time."""
+
+
+class Upstream(Protocol):
+    """Opens calls."""
+
+    def open(self, request: UpstreamRequest) -> Call:
+        """Begin; returns at once. The caller must in the end abort the call, whatever happened to it."""

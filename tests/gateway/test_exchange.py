@@ -1,0 +1,235 @@
+"""The spine: conversations in, exactly one record out."""
+
+import json
+
+import pytest
+
+from headgate.errors import UpstreamCut, UpstreamUnreachable
+from headgate.gateway.forward import Bounds
+from headgate.gateway.request import Request
+from headgate.gateway.upstream import Head
+from headgate.providers.base import OnClientGone
+from headgate.records import Ending
+from headgate.usage import Basis
+
+from .fakes import (
+    CHAT,
+    DONE,
+    FINISH,
+    FIRST,
+    HANG,
+    JSON,
+    MESSAGES,
+    USAGE,
+    FakeCall,
+    FakeClient,
+    deployment,
+    ok,
+    post,
+    stage,
+)
+
+
+async def test_a_stream_passes_and_is_recorded() -> None:
+    scene, client = stage(ok(FIRST, FINISH, USAGE, DONE)), FakeClient()
+    record = await scene.play(post("/v1/chat/completions", CHAT), client)
+    assert client.body == FIRST + FINISH + DONE, "the usage frame that only headgate asked for is taken out"
+    assert client.ended
+    assert (record.ending, record.status, record.provider) == (Ending.COMPLETE, 200, "openai")
+    assert (record.dialect, record.operation, record.model_asked) == ("openai.chat", "create", "gpt-4o-mini")
+    assert (record.reading.basis, record.reading.usage.input_tokens) == (Basis.REPORTED, 8)
+    assert record.reading.served_model == "gpt-4o-mini-2024"
+    assert record.bytes_in == len(FIRST + FINISH + USAGE + DONE)
+    assert record.bytes_out == len(client.body)
+    assert record.counted
+    assert record.first_byte_ns is not None
+    assert 0 < record.first_byte_ns < record.total_ns
+    assert dict(client.headers)[b"x-headgate-exchange-id"] == record.exchange_id.encode()
+
+
+async def test_what_goes_upstream() -> None:
+    scene = stage(ok(DONE))
+    headers = [(b"authorization", b"Bearer theirs"), (b"x-custom", b"kept"), (b"cookie", b"no")]
+    await scene.play(post("/v1/chat/completions", CHAT, *headers), FakeClient())
+    sent = scene.upstream.requests[0]
+    assert (sent.method, sent.target, sent.host) == (b"POST", b"/v1/chat/completions", b"api.openai.com")
+    assert dict(sent.headers)[b"authorization"] == b"Bearer sk-openai-credential"
+    assert dict(sent.headers)[b"x-custom"] == b"kept"
+    assert b"cookie" not in dict(sent.headers)
+    assert json.loads(sent.body)["stream_options"] == {"include_usage": True}
+    assert sent.body.endswith(CHAT[1:]), "the edit is spliced in front of the client's own text"
+
+
+async def test_a_prefix_chooses_and_is_removed() -> None:
+    scene = stage(ok(DONE), deployments=[deployment("openai"), deployment("groq")])
+    body = b'{ "model" : "groq/llama-3.3-70b-versatile" , "messages" : [ ] }'
+    record = await scene.play(post("/v1/chat/completions", body), FakeClient())
+    assert scene.upstream.requests[0].body == b'{ "model" : "llama-3.3-70b-versatile" , "messages" : [ ] }'
+    assert (record.provider, record.model_asked) == ("groq", "groq/llama-3.3-70b-versatile")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [(b"{", 400, "invalid_request"), (CHAT.replace(b"gpt-4o-mini", b"nobodys-model"), 404, "model_not_found")],
+)
+async def test_a_refusal_speaks_the_dialect_and_is_recorded(body: bytes, status: int, code: str) -> None:
+    scene, client = stage(), FakeClient()
+    record = await scene.play(post("/v1/chat/completions", body), client)
+    assert client.status == record.status == status
+    assert set(json.loads(client.body)["error"]) >= {"message", "type", "code"}
+    assert record.ending is Ending.NEVER_SENT
+    assert record.error is not None
+    assert record.error.startswith(code)
+    assert not scene.upstream.requests
+
+
+async def test_anthropic_errors_look_like_anthropics() -> None:
+    client = FakeClient()
+    await stage().play(post("/v1/messages", b"[]"), client)
+    assert json.loads(client.body)["type"] == "error"
+
+
+async def test_keys_are_asked_for() -> None:
+    scene, client = stage(ok(DONE), keys={"team-a": "a-key-of-some-length"}), FakeClient()
+    record = await scene.play(post("/v1/chat/completions", CHAT), client)
+    assert (client.status, record.key, record.ending) == (401, None, Ending.NEVER_SENT)
+    bearer = (b"authorization", b"Bearer a-key-of-some-length")
+    assert (await scene.play(post("/v1/chat/completions", CHAT, bearer), FakeClient())).key == "team-a"
+
+
+async def test_no_connection() -> None:
+    scene, client = stage(FakeCall(UpstreamUnreachable("No connection could be made."), sent=False)), FakeClient()
+    record = await scene.play(post("/v1/chat/completions", CHAT), client)
+    assert (client.status, record.ending) == (502, Ending.NEVER_SENT)
+    assert record.attempts[0].error == "upstream_unreachable"
+    assert record.attempts[0].status is None
+
+
+async def test_a_providers_refusal_passes_unchanged() -> None:
+    body = b'{"error":{"message":"slow down","type":"rate_limit_error","code":"rate_limited"}}'
+    scene, client = stage(FakeCall(Head(429, [*JSON, (b"retry-after", b"7")]), [body])), FakeClient()
+    record = await scene.play(post("/v1/chat/completions", CHAT), client)
+    assert (client.status, client.body) == (429, body)
+    assert (b"retry-after", b"7") in client.headers
+    assert (record.ending, record.reading.basis, record.counted) == (Ending.REFUSED, Basis.NONE, False)
+
+
+@pytest.mark.parametrize(
+    ("steps", "body_tail", "inband"),
+    [((FIRST,), b"", True), ((FIRST, FINISH[:20]), FINISH[:20], False)],
+    ids=["between-frames", "in-a-frame"],
+)
+async def test_an_upstream_that_breaks_off(steps: tuple[bytes, ...], body_tail: bytes, inband: bool) -> None:
+    scene, client = stage(ok(*steps, UpstreamCut("The connection to the provider was lost."))), FakeClient()
+    record = await scene.play(post("/v1/chat/completions", CHAT), client)
+    assert record.ending is Ending.UPSTREAM_CUT
+    assert (record.reading.basis, record.counted) == (Basis.ESTIMATED, True)
+    assert client.ended is inband
+    assert client.aborted is not inband
+    told = client.body.removeprefix(FIRST)
+    if inband:
+        assert json.loads(told.removeprefix(b"data: "))["error"]["code"] == "upstream_connection_lost"
+    else:
+        assert told == body_tail
+
+
+async def test_an_error_told_in_the_stream() -> None:
+    error = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n'
+    scene, client = stage(ok(error)), FakeClient()
+    record = await scene.play(post("/v1/messages", MESSAGES), client)
+    assert client.body == error
+    assert (record.ending, record.status) == (Ending.UPSTREAM_ERROR, 200)
+    assert record.reading.in_stream_error is not None
+    assert "overloaded_error" in record.reading.in_stream_error
+
+
+async def test_no_evidence_of_the_end() -> None:
+    record = await stage(ok(FIRST)).play(post("/v1/chat/completions", CHAT), FakeClient())
+    assert (record.ending, record.reading.basis) == (Ending.INCOMPLETE, Basis.ESTIMATED)
+
+
+async def test_a_client_that_leaves_is_cut() -> None:
+    client = FakeClient()
+    call = ok(FIRST, client.leave, FINISH, USAGE, DONE)
+    record = await stage(call).play(post("/v1/chat/completions", CHAT), client)
+    assert call.aborted
+    assert (record.ending, record.reading.basis) == (Ending.CLIENT_LEFT, Basis.ESTIMATED)
+    assert record.reading.estimate is not None
+    assert record.reading.estimate.output_tokens == 2, "Hello: five bytes"
+    assert record.reading.estimate.input_tokens == -(-len(CHAT) // 4)
+
+
+async def test_a_client_that_leaves_is_drained() -> None:
+    client = FakeClient()
+    call = ok(FIRST, client.leave, FINISH, USAGE, DONE)
+    scene = stage(call, deployments=[deployment("openai", policy=OnClientGone.DRAIN)])
+    record = await scene.play(post("/v1/chat/completions", CHAT), client)
+    assert call.ended
+    assert (record.reading.basis, record.reading.usage.output_tokens) == (Basis.REPORTED, 2)
+    assert record.bytes_out == len(FIRST)
+
+
+async def test_draining_is_bounded_in_bytes() -> None:
+    client = FakeClient()
+    call = ok(FIRST, client.leave, FINISH, USAGE, DONE)
+    bounds = Bounds(drain_bytes=10)
+    scene = stage(call, deployments=[deployment("openai", policy=OnClientGone.DRAIN)], bounds=bounds)
+    record = await scene.play(post("/v1/chat/completions", CHAT), client)
+    assert call.aborted
+    assert record.ending is Ending.CLIENT_LEFT
+
+
+async def test_draining_is_bounded_in_time() -> None:
+    client = FakeClient()
+    call = ok(FIRST, client.leave, FINISH, HANG)
+    bounds = Bounds(drain_seconds=0.0)
+    scene = stage(call, deployments=[deployment("openai", policy=OnClientGone.DRAIN)], bounds=bounds)
+    record = await scene.play(post("/v1/chat/completions", CHAT), client)
+    assert call.aborted
+    assert record.ending is Ending.CLIENT_LEFT
+
+
+@pytest.mark.parametrize(
+    ("sent", "ending", "basis"),
+    [(True, Ending.CLIENT_LEFT, Basis.ESTIMATED), (False, Ending.NEVER_SENT, Basis.NONE)],
+)
+async def test_a_client_that_leaves_before_the_head(sent: bool, ending: Ending, basis: Basis) -> None:
+    client = FakeClient(gone=True)
+    record = await stage(FakeCall(HANG, sent=sent)).play(post("/v1/chat/completions", CHAT), client)
+    assert (record.status, record.ending, record.reading.basis) == (499, ending, basis)
+
+
+async def test_a_client_that_leaves_after_the_end_has_had_it_all() -> None:
+    client = FakeClient()
+    call = ok(FIRST, FINISH, USAGE, DONE, client.leave, HANG)
+    record = await stage(call).play(post("/v1/chat/completions", CHAT), client)
+    assert (record.ending, record.reading.basis) == (Ending.COMPLETE, Basis.REPORTED)
+
+
+async def test_a_fault_of_ours_is_answered_and_recorded(caplog: pytest.LogCaptureFixture) -> None:
+    scene, client = stage(), FakeClient()  # no call to open: an IndexError in the middle of forwarding
+    record = await scene.play(post("/v1/chat/completions", CHAT), client)
+    assert (client.status, record.status, record.ending) == (500, 500, Ending.GATEWAY_FAILED)
+    assert b"list index" not in client.body
+    assert "ex_1" in caplog.text
+
+
+async def test_a_poll_counts_once() -> None:
+    queued = b'{"id":"resp_1","object":"response","status":"queued","model":"gpt-5","usage":null}'
+    usage = b'{"input_tokens":5,"output_tokens":7,"total_tokens":12}'
+    whole = b'{"id":"resp_1","object":"response","status":"completed","model":"gpt-5","usage":' + usage + b"}"
+    scene = stage(*(FakeCall(Head(200, JSON), [body]) for body in (queued, queued, whole, whole)))
+    create = post("/v1/responses", b'{"model":"gpt-5","input":"hi","background":true}')
+    poll = Request("GET", "/v1/responses/resp_1", b"", [], b"")
+    assert not (await scene.play(create, FakeClient())).counted
+    assert not (await scene.play(poll, FakeClient())).counted
+    assert (await scene.play(poll, FakeClient())).counted
+    again = await scene.play(poll, FakeClient())
+    assert (again.counted, again.reading.usage.output_tokens) == (False, 7)
+
+
+async def test_an_opaque_path_is_passed_on_even_where_the_provider_is_not_known_to_speak_it() -> None:
+    scene = stage(ok(DONE), deployments=[deployment("groq")])
+    record = await scene.play(post("/p/groq/v1/messages", MESSAGES), FakeClient())
+    assert scene.upstream.requests[0].target == b"/openai/v1/messages"
+    assert (record.provider, record.dialect) == ("groq", "anthropic.messages")

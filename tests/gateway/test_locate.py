@@ -1,0 +1,97 @@
+import pytest
+
+from headgate.dialects.base import Metering
+from headgate.errors import BadRequest, HeadgateError, NotFound
+from headgate.gateway.locate import below_version, locate
+from headgate.gateway.request import Request
+
+
+def ask(method: str, path: str, body: bytes = b"{}", *headers: tuple[bytes, bytes]) -> Request:
+    return Request(method, path, b"", list(headers), body)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "dialect", "operation", "below"),
+    [
+        ("POST", "/v1/chat/completions", "openai.chat", "create", "/chat/completions"),
+        ("POST", "/chat/completions", "openai.chat", "create", "/chat/completions"),
+        ("POST", "/v1/completions", "openai.completions", "create", "/completions"),
+        ("POST", "/v1/embeddings", "openai.embeddings", "create", "/embeddings"),
+        ("POST", "/v1/responses", "openai.responses", "create", "/responses"),
+        ("POST", "/v1/responses/compact", "openai.responses", "compact", "/responses/compact"),
+        ("POST", "/v1/messages", "anthropic.messages", "create", "/messages"),
+    ],
+)
+def test_paths(method: str, path: str, dialect: str, operation: str, below: str) -> None:
+    place = locate(ask(method, path))
+    assert place.dialect is not None
+    assert place.operation is not None
+    assert (place.dialect.name, place.operation.name, place.path) == (dialect, operation, below)
+    assert place.metered
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/v1/messages/count_tokens"), ("POST", "/v1/responses/input_tokens"), ("DELETE", "/v1/responses/resp_1")],
+)
+def test_free_operations(method: str, path: str) -> None:
+    place = locate(ask(method, path))
+    assert place.operation is not None
+    assert place.operation.metering is Metering.FREE
+    assert not place.metered
+
+
+def test_a_stored_response_is_named_by_the_path() -> None:
+    place = locate(ask("GET", "/v1/responses/resp_1"))
+    assert place.response_id == "resp_1"
+    assert place.operation is not None
+    assert place.operation.metering is Metering.REPEATED
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "dialect"),
+    [
+        (b'{"model":"m","messages":[]}', [], "openai.chat"),
+        (b'{"model":"m","messages":[]}', [(b"anthropic-version", b"2023-06-01")], "anthropic.messages"),
+        (b'{"model":"m","input":"x"}', [], "openai.responses"),
+        (b'{"model":"m","prompt":"x"}', [], "openai.completions"),
+    ],
+)
+def test_the_body_tells_where_the_path_does_not(body: bytes, headers: list[tuple[bytes, bytes]], dialect: str) -> None:
+    place = locate(ask("POST", "/", body, *headers))
+    assert place.dialect is not None
+    assert place.dialect.name == dialect
+
+
+def test_opaque_paths() -> None:
+    place = locate(ask("POST", "/p/groq/v1/audio/transcriptions"))
+    assert (place.deployment, place.path, place.dialect) == ("groq", "/audio/transcriptions", None)
+    assert place.opaque
+    known = locate(ask("POST", "/p/groq/chat/completions"))
+    assert known.dialect is not None
+    assert (known.deployment, known.path, known.dialect.name) == ("groq", "/chat/completions", "openai.chat")
+
+
+def test_the_header_names_a_deployment_for_any_path() -> None:
+    place = locate(ask("GET", "/v1/files", b"", (b"x-provider", b"openai")))
+    assert (place.deployment, place.path, place.dialect) == ("openai", "/files", None)
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        (ask("GET", "/nothing"), NotFound),
+        (ask("GET", "/p/openai"), NotFound),
+        (ask("GET", "/p//x"), NotFound),
+        (ask("GET", "/p/openai/../admin"), BadRequest),
+        (ask("GET", "/p/openai/%2e%2E/admin"), BadRequest),
+        (ask("POST", "/", b'{"unlike":"anything"}'), BadRequest),
+    ],
+)
+def test_refusals(request_: Request, error: type[HeadgateError]) -> None:
+    with pytest.raises(error):
+        locate(request_)
+
+
+def test_below_version() -> None:
+    assert [below_version(p) for p in ("/v1/a", "/a", "/v1beta/a")] == ["/a", "/a", "/v1beta/a"]
