@@ -37,6 +37,8 @@ class Forwarded:
 
     ending: Ending
     status: int
+    upstream_status: int | None = None
+    """None where the upstream sent no head."""
     reading: Reading = Reading()
     attempts: tuple[Attempt, ...] = ()
     first_byte_ns: int | None = None
@@ -133,7 +135,7 @@ class Forwarder:
         finally:
             farewell.over()
         code = forwarded.error.code if forwarded.error else None
-        attempt = Attempt(route.deployment.name, _status(forwarded), started, opening.now(), code)
+        attempt = Attempt(route.deployment.name, forwarded.upstream_status, started, opening.now(), code)
         return replace(forwarded, attempts=(attempt,))
 
 
@@ -152,7 +154,7 @@ async def _unanswered(
     if not call.sent:
         return Forwarded(Ending.NEVER_SENT, CLIENT_CLOSED)
     reading = unreported(Reading(), admission.ask) if admission.place.metered else Reading()
-    return Forwarded(Ending.CLIENT_LEFT, CLIENT_CLOSED, reading)
+    return Forwarded(Ending.CLIENT_LEFT, CLIENT_CLOSED, reading=reading)
 
 
 class _Answering:
@@ -172,6 +174,7 @@ class _Answering:
         dialect, metered = admission.place.dialect, admission.place.metered
         meter = Meter(dialect.tally(), self._answer, admission.ask) if dialect is not None and metered else None
         self._watch = Watch(meter, strip if self._streams else None)
+        self._started = False
 
     async def pass_on(self, call: Call, client: Client, drain_bytes: int) -> Forwarded:
         """Head, body and end to the client."""
@@ -179,6 +182,7 @@ class _Answering:
         headers = to_client(self._head.headers, self._opening.exchange_id, resized=resized, stream=self._streams)
         with suppress(ClientGone):  # the relay finds out by itself, and the policy decides whether it reads on
             await client.start(self._head.status, headers)
+        self._started = client.started
         relayed = await relay(call, client, self._watch, self._opening.now, drain_bytes)
         forwarded = self._forwarded(relayed)
         with suppress(ClientGone):  # it has had all there was to have
@@ -192,7 +196,8 @@ class _Answering:
             reading = unreported(reading, self._admission.ask)
         return Forwarded(
             ending=ending_of(relayed, self._head.status, reading, metered=meter is not None),
-            status=CLIENT_CLOSED if relayed.left and not relayed.bytes_out else self._head.status,
+            status=self._head.status if self._started else CLIENT_CLOSED,
+            upstream_status=self._head.status,
             reading=reading,
             first_byte_ns=relayed.first_byte_ns,
             bytes_in=relayed.bytes_in,
@@ -202,7 +207,8 @@ class _Answering:
 
     async def _finish(self, client: Client, forwarded: Forwarded, relayed: Relayed) -> None:
         """End the client's answer as the upstream's ended: well, or told as failed."""
-        if relayed.ended:
+        whole = forwarded.ending is Ending.COMPLETE and self._streams and relayed.between_frames
+        if relayed.ended or whole:  # whole by the dialect's own evidence, though the connection broke after it
             await client.end()
         elif forwarded.error is not None and not relayed.left:
             inband = self._streams and relayed.between_frames
@@ -222,6 +228,8 @@ def ending_of(relayed: Relayed, status: int, reading: Reading, *, metered: bool)
         return Ending.REFUSED
     if reading.in_stream_error is not None:
         return Ending.UPSTREAM_ERROR
+    if relayed.left and relayed.ended:  # drained: the upstream came to its end, the client did not see it
+        return Ending.CLIENT_LEFT
     if reading.terminal_evidence is not None or (relayed.ended and not metered):
         return Ending.COMPLETE
     if relayed.ended:
@@ -236,8 +244,3 @@ def unreported(reading: Reading, ask: Ask) -> Reading:
     if reading.basis is not Basis.NONE:
         return reading
     return replace(reading, basis=Basis.ESTIMATED, estimate=Estimate(-(-ask.input_bytes // 4), 0))
-
-
-def _status(forwarded: Forwarded) -> int | None:
-    """The upstream's status, or None if it sent none."""
-    return None if forwarded.error is not None and not forwarded.bytes_in else forwarded.status

@@ -1,0 +1,78 @@
+"""The gateway as it is served, on a free port, in the test's own process and event loop."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from headgate.config import LimitsSection, Settings
+from headgate.net.server import bind, make_server
+from headgate.providers import registry
+from headgate.providers.base import Deployment, OnClientGone, Secret
+from headgate.records import Record
+from headgate.stores.memory import MemoryRecordLog
+from headgate.wiring import build
+
+CREDENTIAL = "the-providers-own-key"
+
+
+class WatchedLog(MemoryRecordLog):
+    """A record log that a test can wait for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._grown = asyncio.Event()
+
+    def append(self, record: Record) -> None:
+        super().append(record)
+        self._grown.set()
+
+    async def all(self, at_least: int) -> list[Record]:
+        """All records, oldest first, once there are that many."""
+        while len(found := self.records(limit=10_000)) < at_least:
+            self._grown.clear()
+            await self._grown.wait()
+        return found[::-1]
+
+    async def of(self, exchange_id: str) -> Record:
+        """The record of an exchange, once there is one."""
+        while (record := self.get(exchange_id)) is None:
+            self._grown.clear()
+            await self._grown.wait()
+        return record
+
+
+@dataclass(frozen=True)
+class Running:
+    """A gateway that is being served."""
+
+    port: int
+    log: WatchedLog
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@asynccontextmanager
+async def running_gateway(
+    upstream: str, *, on_client_gone: OnClientGone = OnClientGone.CUT, limits: LimitsSection | None = None
+) -> AsyncIterator[Running]:
+    """A gateway in which every known provider lives at one upstream's address."""
+    deployments = tuple(
+        Deployment(provider.name, provider, provider.root(upstream), Secret(CREDENTIAL), on_client_gone)
+        for provider in registry.all_providers()
+    )
+    limits = limits or LimitsSection()
+    taken = bind("127.0.0.1", 0)
+    settings = Settings("127.0.0.1", taken.getsockname()[1], Path("unused.db"), deployments, limits=limits)
+    log, started = WatchedLog(), asyncio.Event()
+    server = make_server(build(settings, log).application, limits.stop_seconds, started.set)
+    serving = asyncio.create_task(server.serve(sockets=[taken]))
+    try:
+        await started.wait()
+        yield Running(settings.port, log)
+    finally:
+        server.should_exit = True
+        await serving
