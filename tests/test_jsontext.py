@@ -165,3 +165,9 @@ REPEATED: list[tuple[bytes, bool]] = [
 @pytest.mark.parametrize(("text", "expected"), REPEATED)
 def test_repeats(text: bytes, *, expected: bool) -> None:
     assert repeats(text, "model") is expected
+
+
+@pytest.mark.parametrize("letter", "AZ_az")
+def test_every_letter_may_hide_in_an_escape(letter: str) -> None:
+    assert repeats(f'{{"{letter}":1,"\\u{ord(letter):04x}":1}}'.encode(), letter)
+    assert repeats(f'{{"{letter}":1,"\\u{ord(letter):04X}":1}}'.encode(), letter)

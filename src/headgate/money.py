@@ -10,24 +10,26 @@ NANOS_PER_DOLLAR = 1_000_000_000
 TICKS_PER_NANO = 10
 """xAI's `cost_in_usd_ticks`: 10^10 ticks are one dollar (recordings; facts/wire.md section 8)."""
 
-_LARGEST = Decimal(10) ** 18
-"""A billion dollars in nanos. A reported cost above it is nonsense, and would not fit a 64-bit column either."""
+_NANO = Decimal("1e-9")
+_LARGEST_DOLLARS = 10**9
+"""A reported cost above it is nonsense; ten times as much would not fit a 64-bit column of nanos either."""
 
 
 def nanos_from_dollars(dollars: int | Decimal) -> int | None:
     """Nano-dollars of a non-negative dollar amount, half a nano rounded up; None if it is negative or not finite."""
     try:
-        nanos = Decimal(dollars) * NANOS_PER_DOLLAR
-        if not 0 <= nanos <= _LARGEST:
+        amount = Decimal(dollars)
+        if not 0 <= amount <= _LARGEST_DOLLARS:
             return None
-        return int(nanos.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+        # Rounded before it is scaled: a product would be rounded to the context's 28 digits first, and may overflow.
+        return int(amount.quantize(_NANO, rounding=ROUND_HALF_UP).scaleb(9))
     except InvalidOperation:  # NaN compares by raising
         return None
 
 
 def nanos_from_ticks(ticks: int) -> int | None:
     """Nano-dollars of xAI ticks, half a nano rounded up; None if negative."""
-    if not 0 <= ticks <= int(_LARGEST) * TICKS_PER_NANO:
+    if not 0 <= ticks <= _LARGEST_DOLLARS * NANOS_PER_DOLLAR * TICKS_PER_NANO:
         return None
     return (ticks + TICKS_PER_NANO // 2) // TICKS_PER_NANO
 

@@ -137,6 +137,11 @@ def test_data_after_the_end_is_corrupt_and_ends_the_watching(name: str, encode: 
         decompress(encoded, name, limit=10_000)
 
 
+def test_deflate_has_no_second_member() -> None:
+    with pytest.raises(BadRequest, match="does not match"):
+        decompress(zlib.compress(BODY) * 2, "deflate", limit=10_000)
+
+
 def test_what_was_decoded_before_the_corruption_stands() -> None:
     decoded, failed = undone("gzip", [_gzip(BODY), b"\x00\x00\x00\x00"])
     assert (decoded, failed) == (BODY, True)

@@ -79,6 +79,8 @@ WIRE = {
     "data without a colon": (b"data\n\ndata\ndata\n\n", data(b"", b"\n")),
     "empty data": (b"data:\n\ndata: \n\n", data(b"", b"")),
     "unknown fields": (b"datas: x\nDATA: x\n data: x\ndata : x\ndata: a\n\n", data(b"a")),
+    "a CR within": (b"data: a\n\ndata: b\rdata: c\n\n", data(b"a", b"b\nc")),
+    "one space only, of names too": (b"event:  a \nid: 1\ndata: b\n\n", [Frame(b" a ", b"b")]),
     "a colon in the value": (b"data: a: b\n\n", data(b"a: b")),
     "more blank lines": (b"\n\n\n\ndata: a\n\n\n\n\ndata: b\n\n\n", data(b"a", b"b")),
     "NUL": (b"data: \x00\n\nda\x00ta: b\n\ndata: c\n\n", data(b"\x00", b"c")),
@@ -190,6 +192,10 @@ OVERSIZE: dict[str, Callable[[bytes], bytes]] = {
 def test_an_event_over_the_bound_is_passed_over_and_the_next_one_found(body: Callable[[bytes], bytes]) -> None:
     for chunks in every_split(body(b"x" * 80)):
         assert read(chunks, bound=64) == (data(b"a"), 1, False)
+
+
+def test_an_event_over_the_bound_in_a_chunk_of_its_own_is_passed_over_too() -> None:
+    assert read([b"data: a\n\n", b"data: 123\n\n", b"data: b\n\n"], bound=9) == (data(b"a", b"b"), 1, False)
 
 
 def test_a_stream_that_ends_inside_an_oversize_event_is_unterminated() -> None:

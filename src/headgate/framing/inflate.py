@@ -98,8 +98,6 @@ class _Brotli:
         piece = self._decoder.process(data, output_buffer_limit=_BROTLI_LIMIT)
         while piece:
             yield piece
-            if self.whole:
-                return
             piece = self._decoder.process(b"", output_buffer_limit=_BROTLI_LIMIT)
 
 

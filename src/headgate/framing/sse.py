@@ -12,8 +12,8 @@ from headgate.framing.base import MAX_FRAME_BYTES, Frame
 
 _BLOCK_END = re.compile(rb"(?:\n|\r\n?+)(?:\n|\r\n?+)")
 """The end of a line and a blank line after it; possessive, so that a CRLF never counts as two line ends."""
-_REACH = 3
-"""A block end has at most four bytes, so this many before a chunk may be the beginning of one."""
+_REACH = 2
+"""So many bytes before a chunk tell whether it completes a block: the last one of a line end, and a CR."""
 _SHAPE = re.compile(rb"(?:event: ?(.*)\n)?data: ?(.*)\n\n")
 """The shapes of nearly all events; `.` stops at LF."""
 _LINE = re.compile(rb".+")

@@ -1,7 +1,10 @@
-"""The testing kit, public: what headgate's own tests, its demo and users' tests are made of.
+"""The public testing kit: what it takes to show that bytes pass unchanged and that readings are right.
 
-    splits.py     a byte string in all its pieces: whole, byte by byte, cut in two
-    corpus.py     the recorded provider responses, from a folder or a packed archive
-    upstream.py   a provider that plays a script: exact bytes, pauses, resets
-    replay.py     a provider as a process, answering with recordings at a live model's pace
+    splits.py      how a body may arrive: every split of it, or random ones
+    corpus.py      the reader of recorded provider responses, and their packer
+    upstream.py    a scripted provider on loopback: exact bytes, pauses, closes, resets, and a log of what it was sent
+    replay.py      an upstream that answers with recordings, at a model's pace
+    recordings/    the few recordings that ship with the package, for `headgate demo`
+
+All of it runs without a key and without a network beyond loopback.
 """

@@ -1,0 +1,117 @@
+from pathlib import Path
+
+import pytest
+
+from headgate.config import default_database, is_loopback, load
+from headgate.errors import ConfigError
+from headgate.providers.base import OnClientGone
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "headgate.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_environment_alone_is_enough() -> None:
+    settings = load(None, {"OPENAI_API_KEY": "sk-1", "XDG_DATA_HOME": "/data"})
+    assert [d.name for d in settings.deployments] == ["openai"]
+    assert (settings.host, settings.port) == ("127.0.0.1", 8080)
+
+
+def test_a_whole_file(tmp_path: Path) -> None:
+    text = """
+listen = "0.0.0.0:9000"
+database = "here.db"
+fallback = "local"
+# a comment may name ${ANYTHING}
+[keys]
+team-a = "${TEAM_A_KEY}"
+[providers.openai]
+api_key = "${OPENAI_API_KEY}"
+on_client_gone = "drain"
+[providers.local]
+kind = "openai_compatible"
+base_url = "http://127.0.0.1:8000"
+models = ["my-model"]
+[limits]
+idle_seconds = 5
+"""
+    env = {"TEAM_A_KEY": "k" * 20, "OPENAI_API_KEY": 'sk-"quoted"\\'}
+    settings = load(write(tmp_path, text), env)
+    assert (settings.host, settings.port, settings.database) == ("0.0.0.0", 9000, Path("here.db"))
+    openai, local = settings.deployments
+    assert openai.credential is not None
+    assert openai.credential.reveal() == 'sk-"quoted"\\'
+    assert openai.on_client_gone is OnClientGone.DRAIN
+    assert local.base_url == "http://127.0.0.1:8000/v1"
+    assert settings.extra_models == {"local": ("my-model",)}
+    assert settings.limits.idle_seconds == 5
+    assert "k" * 20 not in repr(settings)
+    assert "sk-" not in repr(settings)
+
+
+def test_a_file_without_providers_leaves_the_environments(tmp_path: Path) -> None:
+    settings = load(write(tmp_path, 'listen = "127.0.0.1:1"'), {"GROQ_API_KEY": "k"})
+    assert [d.name for d in settings.deployments] == ["groq"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("bogus = 1", "bogus"),
+        ('listen = "8080"', "`listen`: expected HOST:PORT"),
+        ('listen = "127.0.0.1:70000"', "`listen`"),
+        ("listen = ", "expected TOML"),
+        ('fallback = "nobody"', "`fallback`: no provider is named 'nobody'"),
+        ("[providers.openai]\nkey = 'x'", "`providers.openai`: Object contains unknown field `key`"),
+        ("[providers.mine]\nbase_url = 'http://x'", "`providers.mine.kind`"),
+        ("[providers.openai]\nbase_url = 'ftp://x'", "`providers.openai.base_url`: expected an http"),
+        ("[providers.mine]\nkind = 'openai_compatible'", "`providers.mine.base_url`: expected an address"),
+        ("[providers.openai]\napi_key = '${UNSET}'", "`providers.openai.api_key`: the environment variable UNSET"),
+        ("[providers.openai]\non_client_gone = 'never'", "`providers.openai`"),
+        ("[limits]\nidle_seconds = 'long'", "$.limits.idle_seconds"),
+        ("[keys]\na = 'short'", "`keys.a`: expected at least 16 characters"),
+        ("[providers.'a/b']\nkind = 'openai'", "`providers.a/b`: expected a name"),
+        (
+            "[providers.local]\nkind = 'openai_compatible'\nbase_url = 'http://localhost:8080/v1'",
+            "is where headgate itself listens",
+        ),
+        ("providers = 1", "`providers`: expected tables"),
+    ],
+)
+def test_errors_name_the_file_the_key_and_what_was_expected(tmp_path: Path, text: str, told: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as raised:
+        load(path, {})
+    assert str(path) in raised.value.message
+    assert told in raised.value.message
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path / "none.toml", {})
+
+
+def test_a_public_address_must_be_protected(tmp_path: Path) -> None:
+    public = 'listen = "0.0.0.0:8080"\n'
+    with pytest.raises(ConfigError, match="can be reached from outside"):
+        load(write(tmp_path, public), {})
+    assert load(write(tmp_path, public + "allow_unprotected = true"), {}).allow_unprotected
+    assert load(write(tmp_path, public + f"[keys]\na = '{'k' * 16}'"), {}).keys
+    with pytest.raises(ConfigError, match="--listen"):
+        load(None, {}, listen="192.0.2.1:80")
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False),
+     ("example.org", False)],
+)  # fmt: skip
+def test_is_loopback(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+def test_the_default_database_does_not_depend_on_the_current_folder() -> None:
+    assert default_database({"XDG_DATA_HOME": "/data"}) == Path("/data/headgate/headgate.db")
+    assert default_database({}).is_absolute()
