@@ -1,0 +1,253 @@
+"""What a dialect file fills in, and the Meter that drives it.
+
+The relay gives a Meter the very chunks it passes on. The Meter frames them (by the body's first byte), and hands whole
+frames to the dialect's Tally, which keeps what it sees. `feed` returns nothing and never raises: metering cannot
+change, delay or lose a byte.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from headgate import jsontext
+from headgate.errors import HeadgateError
+from headgate.framing.base import Frame, Framing
+from headgate.framing.document import Document
+from headgate.framing.inflate import inflater
+from headgate.framing.sse import ServerSentEvents
+from headgate.usage import Basis, Estimate, Reading
+
+_SPACE = b" \t\r\n"
+_BOM = b"\xef\xbb\xbf"
+
+
+class Metering(Enum):
+    """What an operation's answer means for the books."""
+
+    COUNTED = "counted"
+    """It is billed: its usage counts."""
+    REPEATED = "repeated"
+    """It repeats a stored response: its usage counts only if that response's has not been counted yet."""
+    FREE = "free"
+    """It costs nothing: passed on, recorded, not metered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing a dialect can do: a method and a path below the API's version root, e.g. GET /responses/{id}."""
+
+    name: str
+    method: str
+    path: str
+    metering: Metering = Metering.COUNTED
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The request as read. `None` means the client did not say."""
+
+    model: str | None = None
+    stream: bool = False
+    output_cap: int | None = None
+    """The largest output cap named, in tokens (facts/stream_cases.md 1.32)."""
+    choices: int = 1
+    """How many answers were asked for (`n`)."""
+    input_bytes: int = 0
+    """Bytes of the request body: the base of an input estimate, and its safe upper bound."""
+    wants_usage: bool = False
+    """The client itself asked for the usage frame of a stream."""
+    response_id: str | None = None
+    """The stored response that the path names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is known of a response before its body: the part of the head that metering needs."""
+
+    status: int
+    content_type: str = ""
+    content_encoding: str = ""
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    """As received, names in lower case."""
+
+
+class Tally(ABC):
+    """Keeps what one response says of its usage. The dialect's own part of a meter.
+
+    Frames come in order, each exactly once; a Tally must be total over any bytes (fuzz/ holds it to that).
+    """
+
+    @abstractmethod
+    def event(self, frame: Frame) -> None:
+        """Take one frame of a stream."""
+
+    @abstractmethod
+    def document(self, body: bytes) -> None:
+        """Take a whole body."""
+
+    @property
+    @abstractmethod
+    def over(self) -> bool:
+        """True once the dialect's own end has come: nothing that matters follows."""
+
+    @abstractmethod
+    def reading(self, *, ended: bool) -> Reading:
+        """What has been seen. `ended` says that the body came to its clean end. May be asked more than once."""
+
+
+class FrameFilter(ABC):
+    """Takes frames that headgate itself caused out of what the client sees. Everything else passes byte for byte."""
+
+    @abstractmethod
+    def feed(self, chunk: bytes) -> bytes:
+        """The bytes to pass on now; may hold back the tail of an unfinished frame."""
+
+    @abstractmethod
+    def end(self) -> bytes:
+        """The bytes held back."""
+
+
+class Dialect(ABC):
+    """One wire API. Stateless; one instance per process."""
+
+    name: str
+    """The name in records and on the command line, e.g. "openai.chat"."""
+    aliases: tuple[str, ...] = ()
+    """Other names `headgate meter --dialect` takes for it."""
+    operations: tuple[Operation, ...]
+
+    @abstractmethod
+    def read_ask(self, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
+        """Read a request body. Raises BadRequest when it is not this dialect's JSON or names its model twice."""
+
+    @abstractmethod
+    def tally(self) -> Tally:
+        """A fresh tally for one response."""
+
+    @abstractmethod
+    def error_body(self, error: HeadgateError, exchange_id: str) -> bytes:
+        """The error as the body of a whole answer, in this API's own shape."""
+
+    @abstractmethod
+    def error_frame(self, error: HeadgateError, exchange_id: str) -> bytes:
+        """The error as it is told inside an event stream that has begun, whole frames, ready to write."""
+
+    def with_usage_frame(self, body: bytes, ask: Ask) -> bytes | None:
+        """The body with the stream's usage asked for, or None where there is nothing to ask (architecture, 2)."""
+        del body, ask
+        return None
+
+    def usage_frame_filter(self) -> FrameFilter | None:
+        """What takes the usage frame that `with_usage_frame` caused out again."""
+        return None
+
+    def with_model(self, body: bytes, model: str) -> bytes:
+        """The body with its top-level `model` set, every other byte as it was."""
+        return jsontext.with_member(body, "model", json.dumps(model, ensure_ascii=False).encode())
+
+
+class Meter:
+    """Watches one response: undoes its encoding, frames it, and gives whole frames to the tally."""
+
+    __slots__ = ("_framing", "_head", "_inflate", "_input_bytes", "_status", "_tally")
+
+    def __init__(self, tally: Tally, answer: Answer, ask: Ask | None = None, framing: Framing | None = None) -> None:
+        """`framing` is for who knows better than the body's first byte what it is."""
+        self._tally = tally
+        self._status = answer.status
+        self._input_bytes = ask.input_bytes if ask else 0
+        self._inflate = inflater(answer.content_encoding)
+        self._framing = framing
+        self._head = b""
+
+    def feed(self, chunk: bytes) -> None:
+        """Watch a chunk as the upstream sent it. Never raises."""
+        if self._inflate is None:
+            self._see(chunk)
+        else:
+            for piece in self._inflate.feed(chunk):
+                self._see(piece)
+
+    def _see(self, chunk: bytes) -> None:
+        if self._framing is None:
+            chunk = _without_blank_lines(self._head + chunk)
+            self._framing = framing_of(chunk)
+        if self._framing is None:
+            self._head = chunk
+            return
+        for frame in self._framing.feed(chunk):
+            self._take(frame)
+
+    def _take(self, frame: Frame) -> None:
+        if isinstance(self._framing, Document):
+            self._tally.document(frame.data)
+        else:
+            self._tally.event(frame)
+
+    @property
+    def over(self) -> bool:
+        """True once the dialect's own end has come, whether or not the body has ended."""
+        return self._tally.over
+
+    def finish(self, *, ended: bool) -> Reading:
+        """The reading. `ended` says that the body came to its clean end; call once, when no more bytes will come."""
+        framing = self._framing
+        anomalies: dict[str, int] = {}
+        if framing is not None:
+            for frame in framing.end():
+                self._take(frame)
+            if framing.oversize:
+                anomalies["frame_over_bound"] = framing.oversize
+            if framing.unterminated:
+                anomalies["unterminated_frame"] = 1
+        if self._inflate is not None and self._inflate.failed:
+            anomalies["undecodable_encoding"] = 1
+        reading = self._tally.reading(ended=ended)
+        reading = replace(reading, anomalies={**reading.anomalies, **anomalies})
+        return reading if self._status >= 400 else with_estimate(reading, self._input_bytes)
+
+
+def framing_of(head: bytes) -> Framing | None:
+    """The framing that a body's first bytes show; None if they are white space or the beginning of a mark only.
+
+    The content type is no guide: event streams arrive as application/json and documents where a stream was asked for
+    (facts/stream_cases.md 6.9, 7.13), and some servers send blank lines before a document to keep it alive (7.14).
+    """
+    start = head.lstrip(_SPACE).removeprefix(_BOM).lstrip(_SPACE)
+    if not start or _BOM.startswith(start):
+        return None
+    return Document() if start[:1] in b"{[" else ServerSentEvents()
+
+
+def _without_blank_lines(head: bytes) -> bytes:
+    """A body's beginning without its blank lines, which mean nothing in any framing and may come without end.
+
+    A space on the first line that is not blank does mean something in an event stream, so one is kept.
+    """
+    start = head.lstrip(_SPACE)
+    rest = start.removeprefix(_BOM)
+    text = rest.lstrip(_SPACE)
+    before, mark, after = head.removesuffix(start), start.removesuffix(rest), rest.removesuffix(text)
+    return _last_line(before) + mark + _last_line(after) + text
+
+
+def _last_line(space: bytes) -> bytes:
+    return b" " if space and not space.endswith((b"\n", b"\r")) else b""
+
+
+def with_estimate(reading: Reading, input_bytes: int) -> Reading:
+    """The reading with what was not reported estimated from what passed; unchanged where all was reported.
+
+    Four bytes a token is a middling guess (facts/libraries.md section 6): it is kept apart and flagged by the basis.
+    """
+    if reading.basis is Basis.REPORTED or not (reading.delivered_bytes or reading.basis is Basis.PARTIAL):
+        return reading
+    usage = reading.usage
+    estimate = Estimate(
+        input_tokens=-(-input_bytes // 4) if usage.input_tokens is None and input_bytes else None,
+        output_tokens=-(-reading.delivered_bytes // 4),
+    )
+    basis = Basis.PARTIAL if reading.basis is Basis.PARTIAL else Basis.ESTIMATED
+    return replace(reading, basis=basis, estimate=estimate)

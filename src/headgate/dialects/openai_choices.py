@@ -1,0 +1,281 @@
+"""What chat and legacy completions share, and no dialect itself: answers made of choices, and the usage frame.
+
+A stream's chunk and a whole answer have the same shape but for `delta` and `message`, so one Struct reads both.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from headgate import jsontext
+from headgate.dialects.base import Ask, FrameFilter, Tally
+from headgate.dialects.openai_wire import completion_usage
+from headgate.dialects.reading import Anomalies, Seen, Shape, error_text, merge, parsed, size, text
+from headgate.framing.base import Frame
+from headgate.framing.sse import Blocks, Part, parse_block
+from headgate.usage import Reading
+
+
+class _Thought(msgspec.Struct):
+    text: str | None = None
+
+
+class _Piece(msgspec.Struct):
+    """A part of content that is an array, as Mistral sends it (facts/wire.md section 8)."""
+
+    text: str | None = None
+    thinking: list[_Thought] | str | None = None
+    refusal: str | None = None
+
+
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+    input: str | None = None
+
+
+class _ToolCall(msgspec.Struct):
+    function: _Function | None = None
+    custom: _Function | None = None
+
+
+class _Audio(msgspec.Struct):
+    transcript: str | None = None
+
+
+class _Message(msgspec.Struct):
+    """A delta or a message."""
+
+    content: str | list[_Piece] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+    function_call: _Function | None = None
+    audio: _Audio | None = None
+
+
+class _Choice(msgspec.Struct):
+    index: int | None = None
+    delta: _Message | None = None
+    message: _Message | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+    usage: msgspec.Raw = msgspec.Raw()
+
+
+class _Groq(msgspec.Struct):
+    usage: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+
+
+class _Chunk(msgspec.Struct):
+    id: str | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    choices: list[_Choice] | None = None
+    usage: msgspec.Raw = msgspec.Raw()
+    x_groq: _Groq | None = None
+    error: msgspec.Raw = msgspec.Raw()
+    code: msgspec.Raw = msgspec.Raw()
+
+
+_CHUNK = Shape(_Chunk)
+_MOST_CHOICES = 128
+"""Choices that are told apart: as many as OpenAI lets a request ask for."""
+
+
+class ChoicesTally(Tally):
+    """Reads answers made of choices: chat and legacy completions, streamed and whole.
+
+    Usage may stand in the chunk that finishes, after it, on every chunk, inside a choice, or in `x_groq`
+    (facts/stream_cases.md section 1). It is never taken for the stream's end.
+    """
+
+    def __init__(self) -> None:
+        self._seen = Seen()
+        self._usage: Mapping[str, Any] = {}
+        self._inner_usage: Mapping[str, Any] = {}
+        """From inside a choice or `x_groq`: counts only where there is none at the top level."""
+        self._running: dict[int | None, bool] = {}
+        """By choice: whether it is still being generated."""
+        self._usage_is_final = False
+
+    def event(self, frame: Frame) -> None:
+        """Take a chunk."""
+        if frame.data[:6] == b"[DONE]":
+            self._seen.terminal = "[DONE]"
+        elif frame.data:
+            self._take(frame.data)
+
+    def document(self, body: bytes) -> None:
+        """Take a whole answer. One that is cut off counts as delivered with all its bytes, its text's upper bound."""
+        if self._take(body):
+            self._seen.terminal = "document"
+        else:
+            self._seen.delivered += len(body)
+
+    def _take(self, data: bytes) -> bool:
+        seen, chunk = self._seen, _CHUNK.read(data)
+        if chunk is None:
+            seen.anomalies["not_json"] += 1
+            return False
+        if not seen.model:
+            seen.model = chunk.model
+        if not seen.response_id:
+            seen.response_id = chunk.id
+        if chunk.service_tier:
+            seen.service_tier = chunk.service_tier
+        for choice in chunk.choices or ():
+            self._take_choice(choice)
+        if chunk.x_groq is not None:
+            self._take_groq(chunk.x_groq)
+        if chunk.usage:
+            self._usage = self._take_usage(self._usage, parsed(chunk.usage))
+        if chunk.error and (error := parsed(chunk.error)):
+            seen.error = error_text(error, parsed(chunk.code))
+        return True
+
+    def _take_choice(self, choice: _Choice) -> None:
+        seen, message = self._seen, choice.delta or choice.message
+        if message is not None:
+            seen.delivered += _size(message)
+        if choice.text:
+            seen.delivered += size(choice.text)
+        if choice.finish_reason:
+            seen.finish_reason = choice.finish_reason
+        if choice.finish_reason or choice.index not in self._running:
+            self._note_progress(choice.index, running=not choice.finish_reason)
+        if choice.usage:
+            self._inner_usage = self._take_usage(self._inner_usage, parsed(choice.usage))
+
+    def _note_progress(self, index: int | None, *, running: bool) -> None:
+        if index in self._running or len(self._running) < _MOST_CHOICES:
+            self._running[index] = running
+
+    def _take_groq(self, groq: _Groq) -> None:
+        """Groq's own place for usage; in whole answers it holds cache statistics instead (facts/wire.md section 8)."""
+        usage, error = parsed(groq.usage), parsed(groq.error)
+        if isinstance(usage, dict) and "prompt_tokens" in usage:
+            self._inner_usage = self._take_usage(self._inner_usage, usage)
+        if error:
+            self._seen.error = error_text(error)
+
+    def _take_usage(self, snapshot: Mapping[str, Any], usage: Any) -> Mapping[str, Any]:
+        if usage:
+            self._usage_is_final = bool(self._running) and not any(self._running.values())
+        return merge(snapshot, usage)
+
+    @property
+    def over(self) -> bool:
+        """True once the end has come."""
+        return self._seen.terminal is not None
+
+    def reading(self, *, ended: bool) -> Reading:
+        """What has been seen. An error in a stream means that running figures were not the last."""
+        seen, raw = self._seen, self._usage or self._inner_usage
+        anomalies: Anomalies = Counter()
+        usage = completion_usage(raw, anomalies)
+        seen.service_tier = seen.service_tier or text(raw.get("service_tier"))
+        whole = seen.terminal is not None or (ended and seen.error is None)
+        return seen.reading(usage, anomalies, final=whole or self._usage_is_final)
+
+
+def _size(message: _Message) -> int:
+    """UTF-8 bytes that a model generated. The two names of reasoning carry the same text where both are sent."""
+    n = _content_size(message.content) if message.content else 0
+    if reasoning := message.reasoning_content or message.reasoning:
+        n += size(reasoning)
+    if message.refusal:
+        n += size(message.refusal)
+    for call in message.tool_calls or ():
+        n += _function_size(call.function) + _function_size(call.custom)
+    if message.function_call is not None:
+        n += _function_size(message.function_call)
+    if message.audio is not None:
+        n += size(message.audio.transcript)
+    return n
+
+
+def _content_size(content: list[_Piece] | str | None) -> int:
+    if not isinstance(content, list):
+        return size(content)
+    n = 0
+    for piece in content:
+        n += size(piece.text) + size(piece.refusal)
+        if isinstance(piece.thinking, list):
+            n += sum(size(thought.text) for thought in piece.thinking)
+        else:
+            n += size(piece.thinking)
+    return n
+
+
+def _function_size(function: _Function | None) -> int:
+    return 0 if function is None else size(function.name) + size(function.arguments) + size(function.input)
+
+
+def asks_for_usage(stream_options: Any) -> bool:
+    """True if a request's `stream_options` ask for the usage frame."""
+    return isinstance(stream_options, dict) and stream_options.get("include_usage") is True
+
+
+def with_usage_frame(body: bytes, ask: Ask) -> bytes | None:
+    """The body with `stream_options.include_usage` true, the client's other options kept; None where nothing is to do.
+
+    Nothing is to do for an answer that is not streamed (facts/stream_cases.md 1.20), for a client that asks itself, and
+    where the options are of a kind that the provider has to judge.
+    """
+    if not ask.stream or ask.wants_usage:
+        return None
+    given = jsontext.value_of(body, "stream_options")
+    if given in (None, b"null"):
+        return jsontext.with_member(body, "stream_options", b'{"include_usage":true}')
+    told = parsed(msgspec.Raw(given))
+    if not isinstance(told, dict) or told.get("include_usage") not in (None, False):
+        return None
+    return jsontext.with_member(body, "stream_options", jsontext.with_member(given, "include_usage", b"true"))
+
+
+class _UsageFrame(msgspec.Struct):
+    choices: list[msgspec.Raw] | None = None
+    usage: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+
+
+_USAGE_FRAME = Shape(_UsageFrame)
+
+
+class UsageFrameFilter(FrameFilter):
+    """Takes out the frames that hold nothing but usage, which a client that did not ask does not expect.
+
+    Usage in a chunk with choices, as several providers send it, stays; so does a chunk that tells an error.
+    """
+
+    BOUND = 16 * 1024
+    """The most that is held back of an unfinished frame. A usage frame has under 2 KiB (recordings)."""
+
+    def __init__(self) -> None:
+        self._blocks = Blocks(self.BOUND)
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The bytes to pass on now."""
+        blocks = self._blocks.feed(chunk)
+        return b"".join(block for block in blocks if isinstance(block, Part) or not is_usage_frame(block))
+
+    def end(self) -> bytes:
+        """The unfinished frame, unless it is one to take out and only lacks its blank line."""
+        rest = self._blocks.pending
+        return b"" if is_usage_frame(rest) else rest
+
+
+def is_usage_frame(block: bytes) -> bool:
+    """True if the block's event is a chunk with an empty list of choices and a usage object, and no error."""
+    if b"usage" not in block:
+        return False
+    frame = parse_block(block)
+    chunk = _USAGE_FRAME.read(frame.data) if frame is not None else None
+    if chunk is None or chunk.choices != [] or parsed(chunk.error):
+        return False
+    return isinstance(parsed(chunk.usage), dict)

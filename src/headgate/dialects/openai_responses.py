@@ -1,0 +1,299 @@
+"""/responses over HTTP: created, streamed, polled, cancelled, compacted (facts/wire.md section 2)."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from headgate.dialects.asking import Wanted, read_request, whole
+from headgate.dialects.base import Ask, Metering, Operation, Tally
+from headgate.dialects.openai_wire import OpenAIDialect, reported_cost, tool_calls, write_split
+from headgate.dialects.reading import Anomalies, Counts, Seen, Shape, check_parts, error_text, merge, parsed, size
+from headgate.errors import HeadgateError
+from headgate.framing.base import Frame
+from headgate.usage import Leg, Reading, Usage
+
+_STARTS = frozenset({b"response.created", b"response.queued", b"response.in_progress"})
+_TERMINALS = frozenset(
+    {b"response.completed", b"response.incomplete", b"response.failed", b"response.cancelled", b"response.done"}
+)
+"""The last two are not in OpenAI's own union of events; compatible servers send them."""
+_NOT_TEXT = frozenset(
+    {b"response.audio.delta", b"response.output_audio.delta", b"response.shell_call_output_content.delta"}
+)
+"""Deltas of what is not text, or not generated."""
+
+
+class _Typed(msgspec.Struct):
+    type: str | None = None
+
+
+class _Delta(msgspec.Struct):
+    delta: str | None = None
+
+
+class _Part(msgspec.Struct):
+    """A part of an output item's content or summary."""
+
+    text: str | None = None
+    refusal: str | None = None
+    transcript: str | None = None
+
+
+class _Item(msgspec.Struct):
+    """An output item: a message, reasoning, or the call of a tool."""
+
+    name: str | None = None
+    arguments: str | None = None
+    input: str | None = None
+    code: str | None = None
+    content: list[_Part] | str | None = None
+    summary: list[_Part] | str | None = None
+
+
+class _Added(msgspec.Struct):
+    item: _Item | None = None
+
+
+class _Tool(msgspec.Struct):
+    type: str | None = None
+    model: str | None = None
+
+
+class _Incomplete(msgspec.Struct):
+    reason: str | None = None
+
+
+class _Response(msgspec.Struct):
+    """A response object; also a compaction, which has fewer fields, and an error's body."""
+
+    id: str | None = None
+    model: str | None = None
+    status: str | None = None
+    service_tier: str | None = None
+    incomplete_details: _Incomplete | None = None
+    output: list[_Item] | None = None
+    tools: list[_Tool] | None = None
+    usage: msgspec.Raw = msgspec.Raw()
+    tool_usage: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+    code: msgspec.Raw = msgspec.Raw()
+
+
+class _Event(msgspec.Struct):
+    """An event with a response in it, or an error in any of its three places."""
+
+    response: _Response | None = None
+    error: msgspec.Raw = msgspec.Raw()
+    code: msgspec.Raw = msgspec.Raw()
+    message: msgspec.Raw = msgspec.Raw()
+
+
+_TYPED, _DELTA, _ADDED, _RESPONSE, _EVENT = Shape(_Typed), Shape(_Delta), Shape(_Added), Shape(_Response), Shape(_Event)
+
+
+class ResponsesTally(Tally):
+    """Reads a response. Its usage stands in the terminal event, whichever that is, and in every later copy of it."""
+
+    def __init__(self) -> None:
+        self._seen = Seen()
+        self._usage: Mapping[str, Any] = {}
+        self._tool_usage: Mapping[str, Any] = {}
+        self._image_model: str | None = None
+
+    def event(self, frame: Frame) -> None:
+        """Take an event. Those that cannot matter are not parsed."""
+        name, data = frame.event, frame.data
+        if name[:9] != b"response.":
+            name = self._name(frame)
+        if name[-6:] == b".delta":
+            if name not in _NOT_TEXT and (delta := _DELTA.read(data)) is not None:
+                self._seen.delivered += size(delta.delta)
+        elif name in _TERMINALS:
+            self._end(name.decode(), data)
+        elif name in _STARTS:
+            if self._seen.response_id is None:
+                self._take_event(data)
+        elif name == b"response.output_item.added":
+            added = _ADDED.read(data)
+            if added is not None and added.item is not None:
+                self._seen.delivered += size(added.item.name)
+        elif name == b"error" or b'"error"' in data:
+            self._take_event(data, is_error=name == b"error")
+
+    def _name(self, frame: Frame) -> bytes:
+        """The event's name, from its data where the framing gives none or the default one."""
+        if frame.event == b"error" or frame.data[:6] == b"[DONE]":
+            return frame.event
+        typed = _TYPED.read(frame.data)
+        if typed is None and frame.data:
+            self._seen.anomalies["not_json"] += 1
+        return typed.type.encode() if typed is not None and typed.type else frame.event
+
+    def _end(self, name: str, data: bytes) -> None:
+        self._seen.terminal = name
+        if self._take_event(data) and name == "response.failed" and self._seen.error is None:
+            self._seen.error = name
+
+    def _take_event(self, data: bytes, *, is_error: bool = False) -> bool:
+        """Take an event whole; False if it is not JSON. A bare `error` event is flat, others nest (facts/wire.md 2)."""
+        event = _EVENT.read(data)
+        if event is None:
+            self._seen.anomalies["not_json"] += 1
+            return False
+        if event.response is not None:
+            self._take_response(event.response)
+        if error := parsed(event.error):
+            self._seen.error = error_text(error)
+        elif is_error:
+            self._seen.error = error_text(parsed(event.message), parsed(event.code))
+        return True
+
+    def document(self, body: bytes) -> None:
+        """Take a whole answer. One that is cut off counts as delivered with all its bytes, its text's upper bound."""
+        response = _RESPONSE.read(body)
+        if response is None:
+            self._seen.anomalies["not_json"] += 1
+            self._seen.delivered += len(body)
+            return
+        self._seen.terminal = "document"
+        self._take_response(response)
+
+    def _take_response(self, response: _Response) -> None:
+        seen = self._seen
+        seen.response_id = response.id or seen.response_id
+        seen.model = response.model or seen.model
+        seen.service_tier = response.service_tier or seen.service_tier
+        if response.status not in (None, "in_progress", "queued"):
+            reason = response.incomplete_details.reason if response.incomplete_details is not None else None
+            seen.finish_reason = reason or response.status
+        seen.delivered = max(seen.delivered, sum(_item_size(item) for item in response.output or ()))
+        for tool in response.tools or ():
+            if tool.type == "image_generation":
+                self._image_model = tool.model
+        self._usage = merge(self._usage, parsed(response.usage))
+        self._tool_usage = merge(self._tool_usage, parsed(response.tool_usage))
+        if error := parsed(response.error):
+            seen.error = error_text(error, parsed(response.code))
+
+    @property
+    def over(self) -> bool:
+        """True once the end has come."""
+        return self._seen.terminal is not None
+
+    def reading(self, *, ended: bool) -> Reading:
+        """What has been seen."""
+        seen = self._seen
+        anomalies: Anomalies = Counter()
+        usage = response_usage(self._usage, self._tool_usage, self._image_model, anomalies)
+        return seen.reading(usage, anomalies, final=seen.terminal is not None or (ended and seen.error is None))
+
+
+def _item_size(item: _Item) -> int:
+    told = size(item.name) + size(item.arguments) + size(item.input) + size(item.code)
+    return told + _parts_size(item.content) + _parts_size(item.summary)
+
+
+def _parts_size(parts: list[_Part] | str | None) -> int:
+    if isinstance(parts, list):
+        return sum(size(part.text) + size(part.refusal) + size(part.transcript) for part in parts)
+    return size(parts)
+
+
+def response_usage(
+    raw: Mapping[str, Any], tool_usage: Mapping[str, Any], image_model: str | None, anomalies: Anomalies
+) -> Usage:
+    """A response's `usage`, details being parts of totals, and its `tool_usage`, which is beside it."""
+    counts = Counts(raw, anomalies)
+    given, made, total = counts.get("input_tokens"), counts.get("output_tokens"), counts.get("total_tokens")
+    if given is not None and made is not None and total is not None and given + made != total:
+        anomalies["total_mismatch"] += 1
+    written = counts.first(
+        ("input_tokens_details", "cache_write_tokens"), ("input_tokens_details", "cache_creation_input_tokens")
+    )
+    usage = Usage(
+        input_tokens=given,
+        cache_read_tokens=counts.first(
+            ("input_tokens_details", "cached_tokens"), ("input_tokens_details", "cache_read_input_tokens")
+        ),
+        cache_write_tokens=written,
+        cache_write_tokens_by_ttl=write_split(counts, written, anomalies, "input_tokens_details"),
+        output_tokens=made,
+        reasoning_tokens=counts.get("output_tokens_details", "reasoning_tokens"),
+        tool_calls=(tool_calls(counts) | _searches(tool_usage, anomalies)) or None,
+        reported_cost_nanos=reported_cost(raw, anomalies),
+        legs=_image_leg(Counts(tool_usage, anomalies), image_model),
+    )
+    return check_parts(usage, anomalies)
+
+
+def _searches(tool_usage: Mapping[str, Any], anomalies: Anomalies) -> dict[str, int]:
+    """Billed searches, which are fewer than the search items in the output (facts/stream_cases.md 2.15)."""
+    requests = Counts(tool_usage, anomalies).get("web_search", "num_requests")
+    return {} if requests is None else {"web_search": requests}
+
+
+def _image_leg(counts: Counts, model: str | None) -> tuple[Leg, ...]:
+    """Image generation inside a response: its tokens are not in `usage` (facts/wire.md section 2)."""
+    usage = Usage(
+        input_tokens=counts.get("image_gen", "input_tokens"),
+        cache_read_tokens=counts.get("image_gen", "cached_tokens"),
+        input_image_tokens=counts.get("image_gen", "input_tokens_details", "image_tokens"),
+        output_tokens=counts.get("image_gen", "output_tokens"),
+        output_image_tokens=counts.get("image_gen", "output_tokens_details", "image_tokens"),
+    )
+    return (Leg("image_generation", model, usage),) if usage.input_tokens or usage.output_tokens else ()
+
+
+class _Request(Wanted):
+    max_output_tokens: Any = None
+
+
+class OpenAIResponses(OpenAIDialect):
+    """Responses. Usage comes unasked; `stream_options.include_usage` would be refused (facts/stream_cases.md 1.21)."""
+
+    name = "openai.responses"
+    operations = (
+        Operation("create", "POST", "/responses"),
+        Operation("compact", "POST", "/responses/compact"),
+        Operation("count_input", "POST", "/responses/input_tokens", Metering.FREE),
+        Operation("retrieve", "GET", "/responses/{id}", Metering.REPEATED),
+        Operation("delete", "DELETE", "/responses/{id}", Metering.FREE),
+        Operation("cancel", "POST", "/responses/{id}/cancel", Metering.REPEATED),
+        Operation("list_input", "GET", "/responses/{id}/input_items", Metering.FREE),
+    )
+
+    def read_ask(self, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
+        """Read a request body. Raises BadRequest."""
+        del headers
+        request = read_request(body, _Request)
+        cap = whole(request.max_output_tokens)
+        return Ask(model=request.model, stream=request.stream, output_cap=cap, input_bytes=len(body))
+
+    def tally(self) -> Tally:
+        """A fresh tally."""
+        return ResponsesTally()
+
+    def error_frame(self, error: HeadgateError, exchange_id: str) -> bytes:
+        """A `response.failed` event: Codex passes over bare `error` events (facts/stream_cases.md 3.8).
+
+        The stream's own response id, time and sequence are not known here; the id is made of the exchange's.
+        """
+        response = {
+            "id": f"resp_{exchange_id}",
+            "object": "response",
+            "created_at": 0,
+            "status": "failed",
+            "error": {"code": error.code, "message": error.message},
+            "incomplete_details": None,
+            "model": "",
+            "output": [],
+            "usage": None,
+        }
+        event = {"type": "response.failed", "sequence_number": 0, "response": response}
+        return b"event: response.failed\ndata: " + json.dumps(event, ensure_ascii=False).encode() + b"\n\n"
+
+
+DIALECT = OpenAIResponses()

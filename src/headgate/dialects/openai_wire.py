@@ -1,0 +1,118 @@
+"""What the APIs of OpenAI's family have in common, and no dialect itself: error objects, usage arithmetic, cost."""
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from headgate.dialects.base import Dialect
+from headgate.dialects.reading import Anomalies, Counts, check_parts, split_of
+from headgate.errors import HeadgateError
+from headgate.money import nanos_from_dollars, nanos_from_ticks
+from headgate.usage import Usage
+
+
+def error_object(error: HeadgateError) -> dict[str, Any]:
+    """OpenAI's error object. Its API calls every 4xx but a rate limit `invalid_request_error` (recordings)."""
+    kind = "invalid_request_error" if error.status < 500 else "server_error"
+    return {"message": error.message, "type": kind, "param": error.param, "code": error.code}
+
+
+def error_body(error: HeadgateError) -> bytes:
+    """The error as a whole answer (facts/wire.md section 1)."""
+    return json.dumps({"error": error_object(error)}, ensure_ascii=False).encode()
+
+
+class OpenAIDialect(Dialect):
+    """An API of OpenAI's family: how it tells errors."""
+
+    def error_body(self, error: HeadgateError, exchange_id: str) -> bytes:
+        """`{"error": {...}}`; the exchange's id has no place in it and stands in a header."""
+        del exchange_id
+        return error_body(error)
+
+    def error_frame(self, error: HeadgateError, exchange_id: str) -> bytes:
+        """A data line whose object has `error`, which is how clients know it (facts/wire.md section 1)."""
+        return b"data: " + self.error_body(error, exchange_id) + b"\n\n"
+
+
+def completion_usage(raw: Mapping[str, Any], anomalies: Anomalies) -> Usage:
+    """`prompt_tokens` and `completion_tokens`, in the spellings of all compatible services (facts/wire.md section 8).
+
+    Reasoning is part of the completion, except where the service's own total shows it beside it, as xAI's does
+    (facts/stream_cases.md 2.1).
+    """
+    counts = Counts(raw, anomalies)
+    prompt, completion, total = (counts.get(f"{name}_tokens") for name in ("prompt", "completion", "total"))
+    reasoning = counts.first(("completion_tokens_details", "reasoning_tokens"), ("reasoning_tokens",))
+    if prompt is not None and completion is not None and total is not None and prompt + completion != total:
+        if reasoning and prompt + completion + reasoning == total:
+            completion += reasoning
+        else:
+            anomalies["total_mismatch"] += 1
+    written = counts.get("prompt_tokens_details", "cache_write_tokens")
+    usage = Usage(
+        input_tokens=prompt,
+        cache_read_tokens=counts.first(
+            ("prompt_tokens_details", "cached_tokens"),
+            ("prompt_cache_hit_tokens",),
+            ("cached_tokens",),
+            ("num_cached_tokens",),
+        ),
+        cache_write_tokens=written,
+        cache_write_tokens_by_ttl=write_split(counts, written, anomalies, "prompt_tokens_details"),
+        input_audio_tokens=counts.first(("prompt_tokens_details", "audio_tokens"), ("audio_prompt_tokens",)),
+        input_image_tokens=counts.get("prompt_tokens_details", "image_tokens"),
+        output_tokens=completion,
+        reasoning_tokens=reasoning,
+        output_audio_tokens=counts.get("completion_tokens_details", "audio_tokens"),
+        output_image_tokens=counts.get("completion_tokens_details", "image_tokens"),
+        tool_calls=tool_calls(counts) or None,
+        reported_cost_nanos=reported_cost(raw, anomalies),
+    )
+    return check_parts(usage, anomalies)
+
+
+def write_split(counts: Counts, written: int | None, anomalies: Anomalies, details: str) -> Mapping[str, int] | None:
+    """Cache writes by time to live: `cache_write_tokens_details` {"ttl_30m_tokens", ...} (facts/wire.md section 2)."""
+    named = counts.named(details, "cache_write_tokens_details", suffix="_tokens")
+    parts = {name.removeprefix("ttl_"): n for name, n in named.items() if name.startswith("ttl_")}
+    return split_of(written, parts, anomalies)
+
+
+def tool_calls(counts: Counts) -> dict[str, int]:
+    """Server-tool calls by name, reported zeros included: OpenRouter's and xAI's spellings (facts/wire.md 8)."""
+    return counts.named("server_tool_use_details", suffix="_requests") | counts.named(
+        "server_side_tool_usage_details", suffix="_calls"
+    )
+
+
+def reported_cost(raw: Mapping[str, Any], anomalies: Anomalies) -> int | None:
+    """The provider's own cost in nano-dollars.
+
+    xAI sends `cost_in_usd_ticks`, Perplexity `cost.total_cost`, OpenRouter `cost`; to the last, what the operator's own
+    key paid the upstream is added only where `is_byok` says so (facts/stream_cases.md 2.2 to 2.4).
+    """
+    ticks, cost = raw.get("cost_in_usd_ticks"), raw.get("cost")
+    if isinstance(cost, dict):
+        cost = cost.get("total_cost")
+    if ticks is None and cost is None:
+        return None
+    nanos = None
+    if type(ticks) is int:
+        nanos = nanos_from_ticks(ticks)
+    elif (dollars := _amount(cost)) is not None:
+        details = raw.get("cost_details") if raw.get("is_byok") is True else None
+        upstream = _amount(details.get("upstream_inference_cost")) if isinstance(details, dict) else None
+        nanos = nanos_from_dollars(dollars + (upstream or 0))
+    if nanos is None:
+        anomalies["not_a_cost"] += 1
+    return nanos
+
+
+def _amount(value: Any) -> Decimal | None:
+    """A number of dollars, or None; what is beyond any bill is none, and is kept out of decimal arithmetic."""
+    if type(value) is not int and not isinstance(value, Decimal):
+        return None
+    dollars = Decimal(value)
+    return dollars if dollars.is_finite() and dollars.adjusted() < 20 else None

@@ -1,0 +1,279 @@
+"""How usage on the wire is kept and read, for all dialects.
+
+Three rules hold here (architecture, decisions 3 and 4): per field the last value that the provider sent counts, absent
+or null never erases, and what is not a count is unknown, not 0. Oddities are named and counted in `Seen.anomalies`;
+they never change a number.
+"""
+
+import json
+import types
+import typing
+from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from headgate.usage import Basis, Reading, Usage
+
+MAX_COUNT = 2**53
+"""Counts from here on are not exact in every JSON reader, and no response has as many tokens."""
+MAX_TEXT = 1024
+"""Characters kept of a name or a message: a reading is a row in a log, not a copy of the response."""
+
+MAX_MEMBERS = 256
+"""Members kept of an object, so that no stream of ever new ones grows without bound."""
+MAX_KEY = 64
+"""Characters of a key that can name a count."""
+_NO_VALUE = (b"", b"null")
+
+S = TypeVar("S", bound=msgspec.Struct)
+Anomalies = Counter[str]
+
+
+class Shape(Generic[S]):
+    """A Struct to read JSON into: only its fields are decoded, and nothing wrong elsewhere in the text matters.
+
+    What msgspec refuses (lone surrogates, NaN, a field of an unexpected type; facts/libraries.md section 4) is read
+    again leniently: fields that fit are kept, the others get their defaults.
+    """
+
+    __slots__ = ("_decode", "_struct")
+
+    def __init__(self, struct: type[S]) -> None:
+        self._struct = struct
+        self._decode = msgspec.json.Decoder(struct).decode
+
+    def read(self, data: bytes) -> S | None:
+        """The object in `data`, or the first one of an array; None if there is none."""
+        try:
+            return self._decode(data)
+        except (ValueError, RecursionError):
+            return self._read_leniently(data)
+
+    def _read_leniently(self, data: bytes) -> S | None:
+        value = loads(data)
+        if isinstance(value, list) and value:
+            value = value[0]
+        return _fit(value, self._struct) if isinstance(value, dict) else None
+
+
+def loads(data: bytes) -> Any:
+    """Any JSON, decimals exact, numbers beyond reason and NaN as None; None if it is not JSON."""
+    try:
+        return _LENIENT.decode(data.decode("utf-8", "replace").lstrip("\ufeff \t\r\n"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _integer(text: str) -> int | None:
+    return int(text) if len(text) <= 20 else None
+
+
+def _decimal(text: str) -> Decimal | None:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent that no Decimal holds
+        return None
+
+
+_LENIENT = json.JSONDecoder(parse_float=_decimal, parse_int=_integer, parse_constant=lambda _: None)
+
+
+def _fit(value: Any, hint: Any) -> Any:
+    """The value as the type `hint` wants it, or None. Where a Raw is wanted, the value itself: see `parsed`."""
+    if hint is msgspec.Raw or hint is Any:
+        return value
+    if isinstance(hint, types.UnionType):
+        fits = (_fit(value, option) for option in typing.get_args(hint))
+        return next((fit for fit in fits if fit is not None), None)
+    if typing.get_origin(hint) is list:
+        (item,) = typing.get_args(hint)
+        return [fit for each in value if (fit := _fit(each, item)) is not None] if isinstance(value, list) else None
+    if issubclass(hint, msgspec.Struct):
+        return _fit_struct(value, hint) if isinstance(value, dict) else None
+    if hint is str:
+        return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
+    return value if type(value) is hint else None
+
+
+def _fit_struct(value: dict[str, Any], struct: type[S]) -> S:
+    hints = typing.get_type_hints(struct)
+    fitted = {f.name: _fit(value.get(f.encode_name), hints[f.name]) for f in msgspec.structs.fields(struct)}
+    return struct(**{name: fit for name, fit in fitted.items() if fit is not None})
+
+
+def parsed(value: Any) -> Any:
+    """The value of a Raw field, decimals exact; None where it was absent, null or is not JSON."""
+    if not isinstance(value, msgspec.Raw):
+        return value
+    data = bytes(value)
+    return None if data in _NO_VALUE else loads(data)
+
+
+def string(value: Any) -> str | None:
+    """The value of a Raw field if it is a string; other kinds, which may be large, are not parsed."""
+    if isinstance(value, msgspec.Raw):
+        value = loads(bytes(value)) if bytes(memoryview(value)[:1]) == b'"' else None
+    return value if isinstance(value, str) else None
+
+
+def merge(snapshot: Mapping[str, Any], new: Any, depth: int = 8) -> Mapping[str, Any]:
+    """The snapshot with what `new` says laid over it: objects merge, lists replace, null and absent keep.
+
+    Objects nested deeper than `depth` replace each other, and members beyond MAX_MEMBERS are passed over; real usage
+    nests three deep and has some twenty members.
+    """
+    if not isinstance(new, dict):
+        return snapshot
+    merged = dict(snapshot)
+    for key, value in new.items():
+        old = merged.get(key)
+        if value is None or (old is None and len(merged) >= MAX_MEMBERS):
+            continue
+        if isinstance(value, dict) and depth:
+            merged[key] = merge(old if isinstance(old, dict) else {}, value, depth - 1)
+        else:
+            merged[key] = value
+    return merged
+
+
+def count(value: Any) -> int | None:
+    """A non-negative integer below MAX_COUNT; integral decimals and digits in a string count (design/usage.md).
+
+    None for null; raises ValueError for anything else.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 16:
+        value = int(value)
+    if isinstance(value, Decimal) and value.is_finite() and 0 <= value < MAX_COUNT and value == int(value):
+        value = int(value)
+    if type(value) is int and 0 <= value < MAX_COUNT:
+        return value
+    raise ValueError("not a count")
+
+
+class Counts:
+    """Reads counts out of a usage object by their path; what is none becomes None and an anomaly."""
+
+    __slots__ = ("_anomalies", "_usage")
+
+    def __init__(self, usage: Any, anomalies: Anomalies) -> None:
+        self._usage = usage
+        self._anomalies = anomalies
+
+    def get(self, *path: str) -> int | None:
+        """The count at a path of keys; None where it is absent, null or not a count."""
+        value = self._usage
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        try:
+            return count(value)
+        except ValueError:
+            self._anomalies[f"not_a_count.{path[-1]}"] += 1
+            return None
+
+    def first(self, *paths: tuple[str, ...]) -> int | None:
+        """The first of several paths that holds a count."""
+        return next((found for path in paths if (found := self.get(*path)) is not None), None)
+
+    def named(self, *path: str, suffix: str) -> dict[str, int]:
+        """The counts of the object at a path whose keys end in `suffix`, by key without it."""
+        found = self._usage
+        for key in path:
+            found = found.get(key) if isinstance(found, dict) else None
+        keys = found if isinstance(found, dict) else ()
+        names = [key for key in keys if key.endswith(suffix) and len(key) <= MAX_KEY]
+        counts = {text(name.removesuffix(suffix)) or "": self.get(*path, name) for name in names}
+        return {name: n for name, n in counts.items() if n is not None}
+
+
+def split_of(total: int | None, parts: Mapping[str, int], anomalies: Anomalies) -> Mapping[str, int] | None:
+    """The parts, if they sum to their total; otherwise None and an anomaly (facts/stream_cases.md 5.5)."""
+    if not parts or total is None:
+        return None
+    if sum(parts.values()) == total:
+        return parts
+    anomalies["cache_write_split_mismatch"] += 1
+    return None
+
+
+_PARTS = {
+    "cache_read_tokens": "input_tokens",
+    "cache_write_tokens": "input_tokens",
+    "input_audio_tokens": "input_tokens",
+    "input_image_tokens": "input_tokens",
+    "reasoning_tokens": "output_tokens",
+    "output_audio_tokens": "output_tokens",
+    "output_image_tokens": "output_tokens",
+}
+"""Details and the totals that hold them (design/usage.md)."""
+
+
+def check_parts(usage: Usage, anomalies: Anomalies) -> Usage:
+    """The usage as it is; details above their total are noted."""
+    for part, total in _PARTS.items():
+        n, whole = getattr(usage, part), getattr(usage, total)
+        if n is not None and whole is not None and n > whole:
+            anomalies[f"{part}_over_total"] += 1
+    return usage
+
+
+def text(value: Any) -> str | None:
+    """A name or message fit to be kept: a non-empty string without lone surrogates, cut at MAX_TEXT; else None."""
+    if not isinstance(value, str) or not value:
+        return None
+    return value[:MAX_TEXT].encode("utf-8", "replace").decode()
+
+
+def size(value: str | None) -> int:
+    """UTF-8 bytes of a text."""
+    if not value:
+        return 0
+    return len(value) if value.isascii() else len(value.encode("utf-8", "replace"))
+
+
+def error_text(error: Any, code: Any = None) -> str:
+    """`code: message` of an error object in any of the shapes that providers use, or of a bare message."""
+    message: Any = error
+    if isinstance(error, dict):
+        code = error.get("code") or error.get("type") or code
+        message = error.get("message")
+    told = [text(str(part)) for part in (code, message) if isinstance(part, str | int) and part not in ("", False)]
+    return ": ".join(part for part in told if part) or "error"
+
+
+class Seen:
+    """What a tally has seen of a response, apart from its usage."""
+
+    __slots__ = (
+        "anomalies", "delivered", "error", "finish_reason", "model", "response_id", "service_tier", "terminal",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.model: str | None = None
+        self.response_id: str | None = None
+        self.service_tier: str | None = None
+        self.finish_reason: str | None = None
+        self.terminal: str | None = None
+        self.error: str | None = None
+        self.delivered = 0
+        self.anomalies: Anomalies = Counter()
+
+    def reading(self, usage: Usage, anomalies: Anomalies, *, final: bool) -> Reading:
+        """The reading with this usage; `anomalies` are those of reading it, `final` says that it is the last word."""
+        seen = not usage.is_empty
+        return Reading(
+            usage=usage,
+            basis=(Basis.REPORTED if final else Basis.PARTIAL) if seen else Basis.NONE,
+            served_model=text(self.model),
+            response_id=text(self.response_id),
+            service_tier=text(self.service_tier),
+            finish_reason=text(self.finish_reason),
+            terminal_evidence=self.terminal,
+            in_stream_error=self.error,
+            delivered_bytes=self.delivered,
+            anomalies=dict(self.anomalies + anomalies),
+        )

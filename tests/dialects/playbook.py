@@ -1,0 +1,58 @@
+"""Short words for tests that tell a conversation: what an upstream says, and what is read from it."""
+
+import json
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import strategies as st
+
+from headgate.dialects.base import Answer, Ask, Meter
+from headgate.dialects.registry import by_name
+from headgate.testing.corpus import Case
+from headgate.usage import Reading
+
+
+def read(
+    dialect: str, chunks: Iterable[bytes], *, ended: bool = True, status: int = 200, ask: Ask | None = None
+) -> Reading:
+    """What a meter makes of a body that comes in these chunks."""
+    meter = Meter(by_name(dialect).tally(), Answer(status), ask)
+    for chunk in chunks:
+        meter.feed(chunk)
+    return meter.finish(ended=ended)
+
+
+def replay(case: Case, chunks: Iterable[bytes]) -> Reading:
+    """What a meter makes of a recording that comes in these chunks."""
+    return read(case.wire_dialect, chunks, status=case.status)
+
+
+def data(*payloads: Any) -> bytes:
+    """Events without names: objects as JSON, bytes as they stand."""
+    return b"".join(b"data: " + (p if isinstance(p, bytes) else json.dumps(p).encode()) + b"\n\n" for p in payloads)
+
+
+def events(*payloads: dict[str, Any]) -> bytes:
+    """Events named by their type, as OpenAI's Responses and Anthropic send them."""
+    return b"".join(b"event: " + p["type"].encode() + b"\n" + data(p) for p in payloads)
+
+
+def document(payload: Any) -> bytes:
+    """A whole answer."""
+    return json.dumps(payload).encode()
+
+
+def single_bytes(body: bytes) -> Iterable[bytes]:
+    """The body one byte at a time."""
+    return (body[at : at + 1] for at in range(len(body)))
+
+
+def cut_at(body: bytes, cuts: Sequence[int]) -> list[bytes]:
+    """The body cut at these places."""
+    places = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
+    return [body[start:end] for start, end in pairwise(places)]
+
+
+CUTS = st.lists(st.integers(0, 2**24), max_size=20)
+"""Where to cut a body, for `cut_at`."""
