@@ -88,7 +88,8 @@ class Basis(StrEnum):
     REPORTED = "reported"
     """The provider's final figures."""
     PARTIAL = "partial"
-    """The provider's figures up to where the stream broke off; the rest is in the estimate."""
+    """The provider's figures up to where the stream broke off. The estimate covers all that was delivered, so the
+    larger of the two stands."""
     ESTIMATED = "estimated"
     """Nothing reported: only the estimate stands."""
     NONE = "none"

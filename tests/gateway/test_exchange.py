@@ -6,6 +6,7 @@ import pytest
 
 from headgate.errors import UpstreamCut, UpstreamUnreachable
 from headgate.gateway.forward import Bounds
+from headgate.gateway.relay import Patience
 from headgate.gateway.request import Request
 from headgate.gateway.upstream import Head
 from headgate.providers.base import OnClientGone
@@ -172,7 +173,7 @@ async def test_a_client_that_leaves_is_drained() -> None:
 async def test_draining_is_bounded_in_bytes() -> None:
     client = FakeClient()
     call = ok(FIRST, client.leave, FINISH, USAGE, DONE)
-    bounds = Bounds(drain_bytes=10)
+    bounds = Bounds(patience=Patience(drain_bytes=10))
     scene = stage(call, deployments=[deployment("openai", policy=OnClientGone.DRAIN)], bounds=bounds)
     record = await scene.play(post("/v1/chat/completions", CHAT), client)
     assert call.aborted
@@ -233,3 +234,13 @@ async def test_an_opaque_path_is_passed_on_even_where_the_provider_is_not_known_
     record = await scene.play(post("/p/groq/v1/messages", MESSAGES), FakeClient())
     assert scene.upstream.requests[0].target == b"/openai/v1/messages"
     assert (record.provider, record.dialect) == ("groq", "anthropic.messages")
+
+
+async def test_an_upstream_that_stays_after_the_end_is_left() -> None:
+    call, client = ok(FIRST, FINISH, USAGE, DONE, HANG), FakeClient()
+    bounds = Bounds(patience=Patience(linger_seconds=0.0))
+    record = await stage(call, bounds=bounds).play(post("/v1/chat/completions", CHAT), client)
+    assert call.aborted
+    assert client.ended
+    assert client.body.endswith(DONE)
+    assert (record.ending, record.error) == (Ending.COMPLETE, None)

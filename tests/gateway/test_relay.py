@@ -3,18 +3,20 @@ import itertools
 from headgate.dialects import registry
 from headgate.dialects.base import Answer, Meter
 from headgate.errors import UpstreamCut
-from headgate.gateway.relay import Relayed, Watch, relay
+from headgate.gateway.relay import Patience, Relayed, Watch, relay
 
 from .fakes import DONE, FINISH, FIRST, HANG, USAGE, FakeCall, FakeClient, ok
 
 CHAT = registry.by_name("openai.chat")
 
 
-async def run(call: FakeCall, client: FakeClient, *, strip: bool = False, drain: int = 1 << 20) -> Relayed:
+async def run(
+    call: FakeCall, client: FakeClient, *, strip: bool = False, drain: int = 1 << 20, linger: float = 60.0
+) -> Relayed:
     meter = Meter(CHAT.tally(), Answer(200, "text/event-stream"))
     ticks = itertools.count(1)
     frame_filter = CHAT.usage_frame_filter() if strip else None
-    return await relay(call, client, Watch(meter, frame_filter), lambda: next(ticks), drain)
+    return await relay(call, client, Watch(meter, frame_filter), lambda: next(ticks), Patience(drain, linger))
 
 
 async def test_chunks_go_on_as_they_came() -> None:
@@ -83,3 +85,9 @@ async def test_an_aborted_call() -> None:
     call.steps = [FIRST, client.leave, call.abort, HANG]
     relayed = await run(call, client)
     assert (relayed.left, relayed.ended, relayed.error) == (True, False, None)
+
+
+async def test_an_upstream_that_stays_after_the_end() -> None:
+    call = ok(DONE, HANG)
+    relayed = await run(call, FakeClient(), linger=0.0)
+    assert (call.aborted, relayed.left, relayed.error) == (True, False, None)

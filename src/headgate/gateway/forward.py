@@ -13,7 +13,7 @@ from headgate.errors import Busy, HeadgateError, UpstreamUnreachable
 from headgate.gateway.admit import Admission
 from headgate.gateway.answer import answer_error, tell_failure
 from headgate.gateway.headers import to_client, to_upstream, value_of
-from headgate.gateway.relay import Relayed, Watch, relay
+from headgate.gateway.relay import Patience, Relayed, Watch, relay
 from headgate.gateway.request import Client, ClientGone, Opening
 from headgate.gateway.upstream import Call, CallAborted, Head, TimeLimits, Upstream, UpstreamRequest
 from headgate.providers.base import Deployment, OnClientGone, StreamUsage
@@ -28,7 +28,7 @@ class Bounds:
 
     limits: TimeLimits = TimeLimits()
     drain_seconds: float = 60.0
-    drain_bytes: int = 64 * 1024 * 1024
+    patience: Patience = Patience()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Forwarder:
                 forwarded = await _unanswered(cause, call, client, admission, opening)
             else:
                 answering = _Answering(admission, head, outgoing.strip, opening)
-                forwarded = await answering.pass_on(call, client, self.bounds.drain_bytes)
+                forwarded = await answering.pass_on(call, client, self.bounds.patience)
         finally:
             farewell.over()
         code = forwarded.error.code if forwarded.error else None
@@ -176,14 +176,14 @@ class _Answering:
         self._watch = Watch(meter, strip if self._streams else None)
         self._started = False
 
-    async def pass_on(self, call: Call, client: Client, drain_bytes: int) -> Forwarded:
+    async def pass_on(self, call: Call, client: Client, patience: Patience) -> Forwarded:
         """Head, body and end to the client."""
         resized = self._watch.strip is not None
         headers = to_client(self._head.headers, self._opening.exchange_id, resized=resized, stream=self._streams)
         with suppress(ClientGone):  # the relay finds out by itself, and the policy decides whether it reads on
             await client.start(self._head.status, headers)
         self._started = client.started
-        relayed = await relay(call, client, self._watch, self._opening.now, drain_bytes)
+        relayed = await relay(call, client, self._watch, self._opening.now, patience)
         forwarded = self._forwarded(relayed)
         with suppress(ClientGone):  # it has had all there was to have
             await self._finish(client, forwarded, relayed)
@@ -194,15 +194,16 @@ class _Answering:
         reading = meter.finish(ended=relayed.ended) if meter is not None else Reading()
         if meter is not None and not relayed.ended and self._head.status < 400:
             reading = unreported(reading, self._admission.ask)
+        ending = ending_of(relayed, self._head.status, reading, metered=meter is not None)
         return Forwarded(
-            ending=ending_of(relayed, self._head.status, reading, metered=meter is not None),
+            ending=ending,
             status=self._head.status if self._started else CLIENT_CLOSED,
             upstream_status=self._head.status,
             reading=reading,
             first_byte_ns=relayed.first_byte_ns,
             bytes_in=relayed.bytes_in,
             bytes_out=relayed.bytes_out,
-            error=_error(relayed),
+            error=_error(relayed) if ending is not Ending.COMPLETE else None,
         )
 
     async def _finish(self, client: Client, forwarded: Forwarded, relayed: Relayed) -> None:
@@ -228,14 +229,12 @@ def ending_of(relayed: Relayed, status: int, reading: Reading, *, metered: bool)
         return Ending.REFUSED
     if reading.in_stream_error is not None:
         return Ending.UPSTREAM_ERROR
-    if relayed.left and relayed.ended:  # drained: the upstream came to its end, the client did not see it
+    if relayed.left and (relayed.ended or reading.terminal_evidence is None):  # drained to the end, or cut before it
         return Ending.CLIENT_LEFT
     if reading.terminal_evidence is not None or (relayed.ended and not metered):
         return Ending.COMPLETE
     if relayed.ended:
         return Ending.INCOMPLETE
-    if relayed.left:
-        return Ending.CLIENT_LEFT
     return Ending.UPSTREAM_CUT if relayed.error is not None else Ending.GATEWAY_FAILED
 
 

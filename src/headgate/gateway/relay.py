@@ -4,6 +4,7 @@ The relay writes the very chunk it read. What it holds are counters; what stops 
 failure, or the client's leaving, and it tells which.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -42,34 +43,100 @@ class Watch:
     """Takes out what headgate itself caused; None where the chunks go on untouched."""
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How far a relay goes after its answer has lost its reader, or has said its last."""
+
+    drain_bytes: int = 64 * 1024 * 1024
+    """Read on at most for a client that has left."""
+    linger_seconds: float = 5.0
+    """For an upstream that keeps its connection open after its dialect's own end (facts/stream_cases.md 8.26)."""
+
+
+async def relay(call: Call, client: Client, watch: Watch, now: Callable[[], int], patience: Patience) -> Relayed:
+    """Pass a body on until something ends it.
+
+    Once the client has left, the call is aborted by whoever holds the policy (cut), or read on without writing (drain).
+    Does not end the client's answer: the caller knows how.
+    """
+    passage = _Passage(client, watch, now)
+    linger: asyncio.TimerHandle | None = None
+    try:
+        while chunk := await call.read():
+            await passage.take(chunk)
+            if passage.unheard > patience.drain_bytes:
+                return passage.relayed()
+            if linger is None and passage.over:
+                linger = asyncio.get_running_loop().call_later(patience.linger_seconds, call.abort)
+        await passage.give_back()
+        return passage.relayed(ended=True)
+    except CallAborted:
+        passage.left = passage.left or client.gone
+        return passage.relayed()
+    except HeadgateError as error:
+        await passage.give_back()
+        return passage.relayed(error=error)
+    finally:
+        if linger is not None:
+            linger.cancel()
+
+
 class _Passage:
     """One body on its way: the mutable half of a Relayed."""
 
-    __slots__ = ("bytes_in", "bytes_out", "client", "first_byte_ns", "left", "now", "tail")
+    __slots__ = (
+        "_client", "_meter", "_now", "_strip", "_tail", "bytes_in", "bytes_out", "first_byte_ns", "left", "unheard",
+    )  # fmt: skip
 
-    def __init__(self, client: Client, now: Callable[[], int]) -> None:
-        self.client = client
-        self.now = now
+    def __init__(self, client: Client, watch: Watch, now: Callable[[], int]) -> None:
+        self._client = client
+        self._meter = watch.meter
+        self._strip = watch.strip
+        self._now = now
+        self._tail = b""
         self.bytes_in = 0
         self.bytes_out = 0
         self.first_byte_ns: int | None = None
         self.left = False
-        self.tail = b""
+        self.unheard = 0
+        """Bytes read for a client that has left."""
 
-    async def write(self, chunk: bytes) -> None:
+    @property
+    def over(self) -> bool:
+        """The dialect's own end has come."""
+        return self._meter is not None and self._meter.over
+
+    async def take(self, chunk: bytes) -> None:
+        """A chunk: to the meter, and on to the client if there still is one."""
+        self.bytes_in += len(chunk)
+        if self._meter is not None:
+            self._meter.feed(chunk)
+        if self._client.gone:
+            self.left = True
+            self.unheard += len(chunk)
+        else:
+            await self._write(chunk if self._strip is None else self._strip.feed(chunk))
+
+    async def give_back(self) -> None:
+        """No more chunks: what the filter held back goes on."""
+        if self._strip is not None:
+            await self._write(self._strip.end())
+
+    async def _write(self, chunk: bytes) -> None:
         if self.left or not chunk:
             return
         if self.first_byte_ns is None:
-            self.first_byte_ns = self.now()
+            self.first_byte_ns = self._now()
         try:
-            await self.client.write(chunk)
+            await self._client.write(chunk)
         except ClientGone:
             self.left = True
             return
         self.bytes_out += len(chunk)
-        self.tail = chunk[-4:] if len(chunk) > 3 else (self.tail + chunk)[-4:]
+        self._tail = chunk[-4:] if len(chunk) > 3 else (self._tail + chunk)[-4:]
 
     def relayed(self, *, ended: bool = False, error: HeadgateError | None = None) -> Relayed:
+        """How it went."""
         return Relayed(
             bytes_in=self.bytes_in,
             bytes_out=self.bytes_out,
@@ -77,38 +144,5 @@ class _Passage:
             left=self.left,
             ended=ended,
             error=error,
-            between_frames=not self.tail or self.tail.endswith(_BOUNDARIES),
+            between_frames=not self._tail or self._tail.endswith(_BOUNDARIES),
         )
-
-
-async def relay(call: Call, client: Client, watch: Watch, now: Callable[[], int], drain_bytes: int) -> Relayed:
-    """Pass a body on until something ends it.
-
-    Once the client has left, the call is aborted by whoever holds the policy (cut), or read on without writing for at
-    most `drain_bytes` more (drain). Does not end the client's answer: the caller knows how.
-    """
-    meter, strip = watch.meter, watch.strip
-    passage = _Passage(client, now)
-    unheard = 0
-    try:
-        while chunk := await call.read():
-            passage.bytes_in += len(chunk)
-            if meter is not None:
-                meter.feed(chunk)
-            if client.gone:
-                passage.left = True
-                unheard += len(chunk)
-                if unheard > drain_bytes:
-                    return passage.relayed()
-            else:
-                await passage.write(chunk if strip is None else strip.feed(chunk))
-        if strip is not None:
-            await passage.write(strip.end())
-    except CallAborted:
-        passage.left = passage.left or client.gone
-        return passage.relayed()
-    except HeadgateError as error:
-        if strip is not None:
-            await passage.write(strip.end())
-        return passage.relayed(error=error)
-    return passage.relayed(ended=True)

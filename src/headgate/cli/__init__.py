@@ -1,0 +1,29 @@
+"""The command line. Each command is one file with a `register(app)`; heavy imports wait until a command runs.
+
+serve.py   the gateway
+demo.py    the gateway against recorded providers, to watch
+meter.py   read the usage of a recorded response
+usage.py   what was used, from the store
+"""
+
+import sys
+
+import typer
+
+from headgate.cli import demo, meter, serve, usage
+from headgate.errors import HeadgateError
+
+app = typer.Typer(
+    name="headgate", help="An LLM gateway whose numbers are right.", no_args_is_help=True, add_completion=False
+)
+for command in (serve, demo, meter, usage):
+    command.register(app)
+
+
+def main() -> None:
+    """The `headgate` command. A HeadgateError ends it with its message and status 2; no traceback for the user."""
+    try:
+        app()
+    except HeadgateError as error:
+        typer.echo(f"headgate: {error.message}", err=True)
+        sys.exit(2)

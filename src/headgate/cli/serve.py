@@ -1,0 +1,80 @@
+"""`headgate serve`: run the gateway."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from headgate.config import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(serve)
+
+
+def serve(
+    config: Annotated[Path | None, typer.Option(help="A headgate.toml; without it the environment decides.")] = None,
+    listen: Annotated[str | None, typer.Option(help="HOST:PORT instead of the config's.")] = None,
+    database: Annotated[Path | None, typer.Option(help="The SQLite file instead of the config's.")] = None,
+) -> None:
+    """Run the gateway: providers from headgate.toml, or from OPENAI_API_KEY, ANTHROPIC_API_KEY and their like."""
+    import logging
+
+    from headgate import wiring
+    from headgate.config import load
+    from headgate.net.server import bind, make_server
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = load(config, listen=listen)
+    if database is not None:
+        settings = replace(settings, database=database)
+    taken = bind(settings.host, settings.port)
+    port = taken.getsockname()[1]
+    assembly = wiring.build(settings)
+
+    def greet() -> None:
+        typer.echo(greeting(replace(settings, port=port)))
+
+    make_server(assembly.application, settings.limits.stop_seconds, greet).run(sockets=[taken])
+
+
+def greeting(settings: "Settings") -> str:
+    """What the gateway serves, where, and three lines to try, as text for a terminal."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{host}:{settings.port}"
+    lines = [f"headgate serves {address}   (records in {settings.database})"]
+    if settings.keys:
+        lines.append(f"  clients need one of {len(settings.keys)} gateway keys")
+    elif settings.allow_unprotected:
+        lines.append("  OPEN: no gateway keys, and allow_unprotected is set: whoever reaches it spends your credit")
+    else:
+        lines.append("  no gateway keys are set: serving this machine only (loopback)")
+    if not settings.deployments:
+        lines.append("  no provider yet: set OPENAI_API_KEY, ANTHROPIC_API_KEY, ... or write a headgate.toml")
+        lines.append("  or see it work without any key: headgate demo")
+        return "\n".join(lines)
+    lines.extend(f"  {deployment.name:<14} {deployment.base_url}" for deployment in settings.deployments)
+    lines += ["", "Try:", *examples(settings, address)]
+    return "\n".join(lines)
+
+
+_MODELS = {"openai": "gpt-4o-mini", "anthropic": "claude-haiku-4-5", "groq": "llama-3.3-70b-versatile"}
+
+
+def examples(settings: "Settings", address: str) -> list[str]:
+    """Three curl lines for a gateway at this address, with a provider that it really has."""
+    key = " -H 'Authorization: Bearer YOUR_GATEWAY_KEY'" if settings.keys else ""
+    first = settings.deployments[0]
+    model = f"{first.name}/{_MODELS.get(first.provider.name, 'MODEL')}"
+    anthropic = "anthropic.messages" in first.provider.dialects and "openai.chat" not in first.provider.dialects
+    path = "/v1/messages" if anthropic else "/v1/chat/completions"
+    cap = '"max_tokens": 100, ' if anthropic else ""
+    body = f'{{"model": "{model}", {cap}"stream": true, "messages": [{{"role": "user", "content": "Say hello."}}]}}'
+    return [
+        f"  curl {address}/v1/models{key}",
+        f"  curl -N {address}{path}{key} -H 'content-type: application/json' \\\n    -d '{body}'",
+        f"  curl {address}/p/{first.name}/v1/models{key}",
+    ]

@@ -1,0 +1,229 @@
+"""The only reader of files and environment: both become frozen, typed settings.
+
+A wrong setting is told with the file, the key's path and what was expected, and never with a secret's value.
+"""
+
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from headgate.errors import ConfigError
+from headgate.providers import registry
+from headgate.providers.base import Deployment, OnClientGone, Secret, header_safe
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_Shape = TypeVar("_Shape", bound=msgspec.Struct)
+
+
+class ProviderSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[providers.NAME]`: one deployment."""
+
+    kind: str | None = None
+    """The provider's name; the section's own name where it is left out."""
+    base_url: str | None = None
+    api_key: str | None = None
+    on_client_gone: OnClientGone | None = None
+    models: tuple[str, ...] = ()
+    """Further model names that this deployment serves."""
+
+
+class LimitsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[limits]`: seconds, and MiB."""
+
+    connect_seconds: float = 10.0
+    first_byte_seconds: float = 600.0
+    idle_seconds: float = 300.0
+    stop_seconds: float = 30.0
+    drain_seconds: float = 60.0
+    drain_mib: int = 64
+    max_body_mib: int = 64
+
+
+class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole of headgate.toml."""
+
+    listen: str = "127.0.0.1:8080"
+    database: str | None = None
+    allow_unprotected: bool = False
+    fallback: str | None = None
+    keys: dict[str, str] = {}
+    providers: dict[str, ProviderSection] = {}
+    limits: LimitsSection = LimitsSection()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the program runs with."""
+
+    host: str
+    port: int
+    database: Path
+    deployments: tuple[Deployment, ...]
+    allow_unprotected: bool = False
+    fallback: str | None = None
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    extra_models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    limits: LimitsSection = LimitsSection()
+
+
+def load(path: Path | None, env: Mapping[str, str] | None = None, listen: str | None = None) -> Settings:
+    """Settings from a file, or without one from the environment alone; `listen` overrides. Raises ConfigError.
+
+    A file that names no provider leaves the environment's.
+    """
+    env = os.environ if env is None else env
+    file, source = (File(), "the environment") if path is None else (_parse(path, env), str(path))
+    if listen is not None:
+        file, source = msgspec.structs.replace(file, listen=listen), "--listen"
+    deployments = tuple(_deployment(name, section, source) for name, section in file.providers.items())
+    return _settings(file, deployments or tuple(registry.from_environment(env)), source)
+
+
+def default_database(env: Mapping[str, str] | None = None) -> Path:
+    """Where records are kept unless told otherwise: the user's data folder, whatever the current directory is."""
+    env = os.environ if env is None else env
+    base = env.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "headgate" / "headgate.db"
+
+
+def catalogue_data() -> bytes:
+    """The packaged model catalogue, as JSON."""
+    return resources.files("headgate.routing").joinpath("data/models.json").read_bytes()
+
+
+def _settings(file: File, deployments: tuple[Deployment, ...], source: str) -> Settings:
+    host, port = _listen(file.listen, source)
+    names = {deployment.name for deployment in deployments}
+    if file.fallback is not None and file.fallback not in names:
+        raise ConfigError(f"{source}: `fallback`: no provider is named '{file.fallback}'; {_known(names)}")
+    if not (is_loopback(host) or file.keys or file.allow_unprotected):
+        raise ConfigError(
+            f"{source}: `listen`: {host} can be reached from outside, and no gateway keys are set. Set `[keys]`, "
+            "listen on 127.0.0.1, or say `allow_unprotected = true` if something else protects it."
+        )
+    _refuse_loops(deployments, host, port, source)
+    short = [name for name, secret in file.keys.items() if len(secret) < 16]
+    if short:
+        raise ConfigError(f"{source}: `keys.{short[0]}`: expected at least 16 characters")
+    return Settings(
+        host=host,
+        port=port,
+        database=Path(file.database).expanduser() if file.database else default_database(),
+        deployments=deployments,
+        allow_unprotected=file.allow_unprotected,
+        fallback=file.fallback,
+        keys=file.keys,
+        extra_models={name: section.models for name, section in file.providers.items() if section.models},
+        limits=file.limits,
+    )
+
+
+def _refuse_loops(deployments: tuple[Deployment, ...], host: str, port: int, source: str) -> None:
+    """A shell that points its clients at headgate would point headgate at itself."""
+    for deployment in deployments:
+        origin = deployment.origin
+        if port and origin.port == port and (origin.host == host or is_loopback(origin.host)):
+            raise ConfigError(
+                f"{source}: {deployment.name}'s address, {deployment.base_url}, is where headgate itself listens; "
+                "a base URL set for clients may be set here too"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """True for an address that only this machine can reach."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _listen(text: str, source: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise ConfigError(f"{source}: `listen`: expected HOST:PORT, such as 127.0.0.1:8080, not '{text}'")
+    return host.strip("[]"), int(port)
+
+
+def _deployment(name: str, section: ProviderSection, source: str) -> Deployment:
+    where = f"{source}: `providers.{name}"
+    kind = section.kind or name
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"{where}`: expected a name of lower-case letters, digits, '.', '_' and '-'")
+    try:
+        provider = registry.by_name(kind)
+    except ValueError as error:
+        raise ConfigError(f"{where}.kind`: {error}") from error
+    try:
+        base_url = provider.root(section.base_url) if section.base_url else provider.base_url
+    except ValueError as error:
+        raise ConfigError(f"{where}.base_url`: {error}") from error
+    try:
+        api_key = header_safe(section.api_key) if section.api_key else None
+    except ValueError as error:
+        raise ConfigError(f"{where}.api_key`: {error}") from error
+    if not base_url:
+        raise ConfigError(f"{where}.base_url`: expected an address: {kind} has none of its own")
+    return Deployment(
+        name=name,
+        provider=provider,
+        base_url=base_url,
+        credential=Secret(api_key) if api_key else None,
+        on_client_gone=section.on_client_gone or provider.on_client_gone,
+    )
+
+
+def _parse(path: Path, env: Mapping[str, str]) -> File:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: expected TOML: {error}") from error
+    table = _fill_in(table, env, str(path), ())
+    providers = table.pop("providers", {})
+    if not isinstance(providers, dict):
+        raise ConfigError(f"{path}: `providers`: expected tables, [providers.NAME]")
+    sections = {
+        name: _convert(value, ProviderSection, f"{path}: `providers.{name}`") for name, value in providers.items()
+    }
+    return msgspec.structs.replace(_convert(table, File, str(path)), providers=sections)
+
+
+def _convert(value: Any, shape: type[_Shape], where: str) -> _Shape:
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        known = ", ".join(f.name for f in msgspec.structs.fields(shape)) if "unknown field" in str(error) else ""
+        raise ConfigError(f"{where}: {error}" + (f"; known are {known}" if known else "")) from error
+
+
+def _fill_in(value: Any, env: Mapping[str, str], source: str, at: tuple[str, ...]) -> Any:
+    """The table with `${NAME}` in its strings replaced by the variable's value."""
+    if isinstance(value, dict):
+        return {key: _fill_in(item, env, source, (*at, key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_fill_in(item, env, source, at) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def variable(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name not in env:
+            raise ConfigError(f"{source}: `{'.'.join(at)}`: the environment variable {name} is not set")
+        return env[name]
+
+    return re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", variable, value)
+
+
+def _known(names: set[str]) -> str:
+    return f"known are {', '.join(sorted(names))}" if names else "none is configured"
