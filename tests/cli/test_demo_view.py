@@ -22,7 +22,8 @@ def record_of(play: Play) -> Record:
     return Record(
         exchange_id="ex_1", started_at_ns=0, method="POST", path="/v1/chat/completions", dialect="openai.chat",
         operation="create", provider="openai", key=None, model_asked="asked", streamed=True, status=200,
-        ending=Ending.COMPLETE, reading=reading, counted=True, first_byte_ns=343_400_000, total_ns=9, bytes_in=size,
+        ending=Ending.COMPLETE, reading=reading, billable=True, counted=True,
+        first_byte_ns=343_400_000, total_ns=9, bytes_in=size,
         bytes_out=size,
     )  # fmt: skip
 

@@ -1,0 +1,165 @@
+"""What records add up to, by model, provider, key or day.
+
+The rules stand here, in Python, for single records; `queries.py` says the same in SQL, and the conformance suite holds
+the two together.
+
+Tokens and reported cost are summed over counted records only, so that polling a stored response adds nothing. What a
+provider did not report is unknown, not zero: a sum over nothing but unknowns is None. Estimates have their own sums.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from headgate.records import Ending, Record
+from headgate.stores.rows import COUNTS
+from headgate.usage import Basis, Estimate, Usage
+
+NS_PER_SECOND = 1_000_000_000
+
+FAILED = frozenset({Ending.UPSTREAM_CUT, Ending.UPSTREAM_ERROR, Ending.GATEWAY_FAILED, Ending.GATEWAY_DIED})
+"""Endings that are errors whatever status the client was sent."""
+UNSENT = frozenset({Ending.NEVER_SENT, Ending.REFUSED})
+"""Endings without usage to speak of: no upstream took the request on."""
+INFERRED = frozenset({Basis.ESTIMATED, Basis.PARTIAL})
+"""Bases that leave something to an estimate."""
+
+
+class GroupBy(StrEnum):
+    """What a summary has one row for each of."""
+
+    MODEL = "model"
+    """The model that served, or else the one asked for."""
+    PROVIDER = "provider"
+    KEY = "key"
+    DAY = "day"
+    """The day in UTC on which the exchange began, e.g. "2026-11-01"."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """The sums over one group of exchanges. Token sums carry the names of Usage."""
+
+    group: str | None
+    """None for exchanges that never got a model, provider or key."""
+    exchanges: int = 0
+    errors: int = 0
+    """Failed, on either side; a client that left is no error."""
+    cancelled: int = 0
+    """The client left before the end."""
+    estimated: int = 0
+    """Counted exchanges whose sums are, in part or whole, among the estimates."""
+    unmetered: int = 0
+    """Billable, taken on by an upstream, and used nobody knows how much: no report, nothing to estimate from."""
+    input_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    input_audio_tokens: int | None = None
+    input_image_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    output_audio_tokens: int | None = None
+    output_image_tokens: int | None = None
+    reported_cost_nanos: int | None = None
+    estimated_input_tokens: int | None = None
+    estimated_output_tokens: int | None = None
+
+    def __add__(self, other: "UsageRow") -> "UsageRow":
+        """Both rows' sums, under this row's group."""
+        sums: dict[str, Any] = {name: _plus(getattr(self, name), getattr(other, name)) for name in SUMS}
+        return UsageRow(self.group, **sums)
+
+    def as_json(self, by: GroupBy | None = None) -> dict[str, Any]:
+        """Plain JSON values under the field names of this class; the group, if any, under the name of what it is."""
+        group = {} if by is None else {str(by): self.group}
+        return group | {name: getattr(self, name) for name in SUMS}
+
+
+SUMS = tuple(f.name for f in fields(UsageRow) if f.name != "group")
+
+
+def summarise(records: Iterable[Record], by: GroupBy) -> list[UsageRow]:
+    """One row for each group, in the order of `in_order`."""
+    return in_order(merged(part for record in records for part in (_row(record, by), *leg_rows(record, by))), by)
+
+
+def merged(rows: Iterable[UsageRow]) -> list[UsageRow]:
+    """Rows of the same group added up."""
+    sums: dict[str | None, UsageRow] = {}
+    for row in rows:
+        known = sums.get(row.group)
+        sums[row.group] = row if known is None else known + row
+    return list(sums.values())
+
+
+def total(rows: Iterable[UsageRow]) -> UsageRow:
+    """All rows added up, whatever their groups."""
+    return sum(rows, start=UsageRow(None))
+
+
+def in_order(rows: Iterable[UsageRow], by: GroupBy) -> list[UsageRow]:
+    """Days in the order of time, anything else the busiest first; no group comes last among its equals."""
+    if by is GroupBy.DAY:
+        return sorted(rows, key=lambda row: row.group or "")
+    return sorted(rows, key=lambda row: (-row.exchanges, row.group is None, row.group or ""))
+
+
+def leg_rows(record: Record, by: GroupBy) -> Iterator[UsageRow]:
+    """What a counted record's legs add: tokens that its totals leave out, under each leg's own model."""
+    if record.counted:
+        own_model = record.reading.served_model or record.model_asked
+        for model, usage in _legs(own_model, record.reading.usage):
+            yield replace(_counted(usage), group=model if by is GroupBy.MODEL else _group(record, by))
+
+
+def _legs(model: str | None, usage: Usage) -> Iterator[tuple[str | None, Usage]]:
+    for leg in usage.legs:
+        leg_model = leg.model or model
+        yield leg_model, leg.usage
+        yield from _legs(leg_model, leg.usage)
+
+
+def _row(record: Record, by: GroupBy) -> UsageRow:
+    """One record without its legs."""
+    reading = record.reading
+    sums = _counted(reading.usage, reading.estimate) if record.counted else UsageRow(None)
+    left_early = record.ending is Ending.NEVER_SENT and record.status == 499
+    cancelled = left_early or record.ending is Ending.CLIENT_LEFT
+    return replace(
+        sums,
+        group=_group(record, by),
+        exchanges=1,
+        errors=int(not cancelled and (record.status >= 400 or record.ending in FAILED)),
+        cancelled=int(cancelled),
+        estimated=int(record.counted and reading.basis in INFERRED),
+        unmetered=int(record.billable and reading.basis is Basis.NONE and record.ending not in UNSENT),
+    )
+
+
+def _counted(usage: Usage, estimate: Estimate | None = None) -> UsageRow:
+    estimate = estimate or Estimate()
+    return UsageRow(
+        None,
+        **{name: getattr(usage, name) for name in COUNTS},
+        estimated_input_tokens=estimate.input_tokens,
+        estimated_output_tokens=estimate.output_tokens,
+    )
+
+
+def _group(record: Record, by: GroupBy) -> str | None:
+    match by:
+        case GroupBy.MODEL:
+            return record.reading.served_model or record.model_asked
+        case GroupBy.PROVIDER:
+            return record.provider
+        case GroupBy.KEY:
+            return record.key
+        case GroupBy.DAY:
+            return datetime.fromtimestamp(record.started_at_ns // NS_PER_SECOND, UTC).date().isoformat()
+
+
+def _plus(one: int | None, other: int | None) -> int | None:
+    """The sum of what is known of two numbers."""
+    return other if one is None else one if other is None else one + other

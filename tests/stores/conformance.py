@@ -1,0 +1,195 @@
+"""What every store must do, whatever it keeps records in. A store's test file subclasses `Conformance`."""
+
+import threading
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import pytest
+from hypothesis import given, settings
+
+from headgate.records import Ending, Record, RecordLog, Trail
+from headgate.stores.summary import GroupBy, UsageRow, summarise
+from headgate.usage import Basis, Estimate, Leg, Usage
+from tests.stores.examples import DAY_NS, NOON, a_record, some_records, until
+
+
+class ReadableLog(RecordLog, Protocol):
+    """A RecordLog that can be asked."""
+
+    def get(self, exchange_id: str) -> Record | None: ...
+
+    def records(self, since_ns: int | None = None, limit: int = 100) -> list[Record]: ...
+
+    def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]: ...
+
+
+def write(log: ReadableLog, *records: Record) -> None:
+    """Append, and wait until the log shows the last one: it keeps their order."""
+    for record in records:
+        log.append(record)
+    if records:
+        until(lambda: log.get(records[-1].exchange_id) is not None)
+
+
+TEAM = [
+    a_record("ex_1", key="team-a"),
+    a_record("ex_2", key="team-a", started_at_ns=NOON + 1, usage=Usage(input_tokens=7), counted=False),
+    a_record("ex_3", served_model=None, provider=None, status=404, ending=Ending.NEVER_SENT, usage=Usage(),
+             basis=Basis.NONE, counted=False),
+    a_record("ex_4", started_at_ns=NOON + DAY_NS, provider="groq", ending=Ending.CLIENT_LEFT, usage=Usage(),
+             basis=Basis.ESTIMATED, estimate=Estimate(30, 4)),
+    a_record("ex_5", started_at_ns=NOON + DAY_NS, provider="groq", usage=Usage(), basis=Basis.NONE, counted=False),
+    a_record("ex_6", started_at_ns=NOON + DAY_NS, status=499, ending=Ending.NEVER_SENT, usage=Usage(),
+             basis=Basis.NONE, counted=False),
+    a_record("ex_7", started_at_ns=NOON + DAY_NS, ending=Ending.UPSTREAM_CUT, basis=Basis.PARTIAL,
+             usage=Usage(input_tokens=1, output_tokens=0, reported_cost_nanos=5), estimate=Estimate(None, 9)),
+]  # fmt: skip
+"""A plain one, a poll of it, a refusal, a client that left, a silent upstream, one that left at once, and a cut one."""
+
+PLAIN_SUMS = {"input_tokens": 100, "cache_read_tokens": 20, "output_tokens": 50, "reasoning_tokens": 10}
+
+# Worked by hand.
+TEAM_BY: dict[GroupBy, list[UsageRow]] = {
+    GroupBy.PROVIDER: [
+        UsageRow("openai", exchanges=4, errors=1, cancelled=1, estimated=1, input_tokens=101, cache_read_tokens=20,
+                 output_tokens=50, reasoning_tokens=10, reported_cost_nanos=5, estimated_output_tokens=9),
+        UsageRow("groq", exchanges=2, cancelled=1, estimated=1, unmetered=1,
+                 estimated_input_tokens=30, estimated_output_tokens=4),
+        UsageRow(None, exchanges=1, errors=1),
+    ],
+    GroupBy.DAY: [
+        UsageRow("2025-11-01", exchanges=3, errors=1, **PLAIN_SUMS),
+        UsageRow("2025-11-02", exchanges=4, errors=1, cancelled=2, estimated=2, unmetered=1, input_tokens=1,
+                 output_tokens=0, reported_cost_nanos=5, estimated_input_tokens=30, estimated_output_tokens=13),
+    ],
+    GroupBy.KEY: [
+        UsageRow(None, exchanges=5, errors=2, cancelled=2, estimated=2, unmetered=1, input_tokens=1, output_tokens=0,
+                 reported_cost_nanos=5, estimated_input_tokens=30, estimated_output_tokens=13),
+        UsageRow("team-a", exchanges=2, **PLAIN_SUMS),
+    ],
+    GroupBy.MODEL: [
+        UsageRow("gpt-4o-2024-08-06", exchanges=6, errors=1, cancelled=2, estimated=2, unmetered=1, input_tokens=101,
+                 cache_read_tokens=20, output_tokens=50, reasoning_tokens=10, reported_cost_nanos=5,
+                 estimated_input_tokens=30, estimated_output_tokens=13),
+        UsageRow("gpt-4o", exchanges=1, errors=1),
+    ],
+}  # fmt: skip
+
+
+class Conformance(ABC):
+    """Tests of a store; a subclass says how to open a fresh one."""
+
+    @abstractmethod
+    def fresh(self) -> AbstractContextManager[ReadableLog]:
+        """A new, empty log, closed at the end of the block."""
+
+    # The properties stand inside the tests, because hypothesis wants one function for each store.
+
+    def test_a_record_read_back_equals_the_one_written(self) -> None:
+        @settings(max_examples=40, deadline=None)
+        @given(some_records)
+        def holds(records: list[Record]) -> None:
+            with self.fresh() as log:
+                write(log, *records)
+                assert [log.get(record.exchange_id) for record in records] == records
+
+        holds()
+
+    def test_usage_follows_the_rules_of_single_records(self) -> None:
+        @settings(max_examples=40, deadline=None)
+        @given(some_records)
+        def holds(records: list[Record]) -> None:
+            with self.fresh() as log:
+                write(log, *records)
+                for by in GroupBy:
+                    assert log.usage(None, by) == summarise(records, by)
+
+        holds()
+
+    def test_a_repeated_exchange_id_changes_nothing(self) -> None:
+        with self.fresh() as log:
+            write(log, a_record("ex_1"), a_record("ex_1", status=500), a_record("ex_2"))
+            assert {record.exchange_id: record.status for record in log.records()} == {"ex_1": 200, "ex_2": 200}
+
+    def test_an_unknown_exchange_is_none(self) -> None:
+        with self.fresh() as log:
+            assert log.get("ex_1") is None
+
+    def test_records_come_newest_first(self) -> None:
+        with self.fresh() as log:
+            write(log, *(a_record(f"ex_{n}", started_at_ns=at) for n, at in enumerate([20, 10, 30, 30])))
+            assert [record.exchange_id for record in log.records()] == ["ex_3", "ex_2", "ex_0", "ex_1"]
+            assert [record.exchange_id for record in log.records(since_ns=20, limit=2)] == ["ex_3", "ex_2"]
+            assert [record.exchange_id for record in log.records(since_ns=20)] == ["ex_3", "ex_2", "ex_0"]
+
+    @pytest.mark.parametrize(
+        ("served", "trail"),
+        [
+            ([], None),
+            ([("openai", True)], Trail("openai", counted=True)),
+            ([("openai", False)], Trail("openai", counted=False)),
+            ([("openai", False), ("openai", True), ("openai", False)], Trail("openai", counted=True)),
+            ([("openai", True), ("azure", False)], Trail("azure", counted=True)),
+            ([("openai", True), (None, False)], Trail("openai", counted=True)),
+            ([(None, False)], None),
+        ],
+    )
+    def test_a_trail_is_the_newest_provider_and_whether_any_was_counted(
+        self, served: list[tuple[str | None, bool]], trail: Trail | None
+    ) -> None:
+        with self.fresh() as log:
+            own = [a_record(f"ex_{n}", provider=p, counted=c, started_at_ns=n) for n, (p, c) in enumerate(served)]
+            write(log, *own, a_record("ex_other", response_id="resp_other"), a_record("ex_none", response_id=None))
+            assert log.trail("resp_1") == trail
+
+    @pytest.mark.parametrize("by", GroupBy)
+    def test_usage_of_a_team(self, by: GroupBy) -> None:
+        with self.fresh() as log:
+            write(log, *TEAM)
+            assert log.usage(None, by) == TEAM_BY[by]
+
+    def test_usage_since(self) -> None:
+        with self.fresh() as log:
+            write(log, *TEAM)
+            assert log.usage(NOON + DAY_NS, GroupBy.DAY) == TEAM_BY[GroupBy.DAY][1:]
+            assert log.usage(NOON + DAY_NS + 1, GroupBy.DAY) == []
+
+    def test_legs_count_under_their_own_models(self) -> None:
+        leg = Leg("advisor", "claude-opus", Usage(input_tokens=3, output_tokens=4))
+        bare = Leg("compaction", None, Usage(input_tokens=10))
+        with self.fresh() as log:
+            write(
+                log,
+                a_record("ex_1", served_model="claude", usage=Usage(input_tokens=1, legs=(leg, bare))),
+                a_record("ex_2", served_model="claude", usage=Usage(input_tokens=1, legs=(leg,)), counted=False),
+            )
+            assert log.usage(None, GroupBy.MODEL) == [
+                UsageRow("claude", exchanges=2, input_tokens=11),
+                UsageRow("claude-opus", exchanges=0, input_tokens=3, output_tokens=4),
+            ]
+            assert log.usage(None, GroupBy.PROVIDER) == [
+                UsageRow("openai", exchanges=2, input_tokens=14, output_tokens=4)
+            ]
+
+    def test_appends_from_many_threads_are_all_kept(self) -> None:
+        def append(thread: int) -> None:
+            for n in range(50):
+                log.append(a_record(f"ex_{thread}_{n}"))
+
+        with self.fresh() as log:
+            threads = [threading.Thread(target=append, args=(number,)) for number in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            until(lambda: len(log.records(limit=1_000)) == 200)
+            assert log.accepting
+
+    def test_what_was_taken_is_there_after_close(self) -> None:
+        with self.fresh() as log:
+            for n in range(2_500):
+                log.append(a_record(f"ex_{n}"))
+            log.close()
+            assert len(log.records(limit=10_000)) == 2_500
+            log.close()
