@@ -18,6 +18,7 @@ RECORD = Record(
     status=200,
     ending=Ending.COMPLETE,
     reading=Reading(usage=Usage(input_tokens=7), basis=Basis.REPORTED, served_model="gpt-1"),
+    billable=True,
     counted=True,
     first_byte_ns=2,
     total_ns=3,

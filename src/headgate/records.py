@@ -66,6 +66,8 @@ class Record:
     """The status sent to the client; 499 when it left before one was."""
     ending: Ending
     reading: Reading
+    billable: bool
+    """Such a request may cost money: not one that is free, nor one that reads what is stored."""
     counted: bool
     """False for a reading that repeats one already counted, such as a poll of a stored response."""
     first_byte_ns: int | None

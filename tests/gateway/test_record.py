@@ -1,7 +1,7 @@
 import pytest
 
 from headgate.gateway.locate import Place, locate
-from headgate.gateway.record import Trails, counts
+from headgate.gateway.record import Trails, counts, may_cost
 from headgate.gateway.request import Request
 from headgate.records import Trail
 from headgate.stores.memory import MemoryRecordLog
@@ -35,6 +35,21 @@ def test_what_counts(place: Place, basis: Basis, trail: Trail | None, expected: 
     if trail is not None:
         trails.note("resp_1", trail)
     assert counts(place, reading(basis), trails) is expected
+
+
+@pytest.mark.parametrize(
+    ("method", "place", "expected"),
+    [
+        ("POST", CREATE, True),
+        ("GET", POLL, False),
+        ("POST", FREE, False),
+        ("POST", Place("/audio/speech"), True),
+        ("GET", Place("/files"), False),
+        ("POST", None, True),
+    ],
+)
+def test_what_may_cost(method: str, place: Place | None, expected: bool) -> None:
+    assert may_cost(Request(method, "/", b"", [], b""), place) is expected
 
 
 def test_free_operations_have_no_reading_to_count() -> None:

@@ -17,8 +17,8 @@ import msgspec
 
 from headgate.usage import Basis, Reading, Usage
 
-MAX_COUNT = 2**53
-"""Counts from here on are not exact in every JSON reader, and no response has as many tokens."""
+MAX_COUNT = 2**40
+"""No response has as many tokens, and millions of such counts still add up within 64 bits."""
 MAX_TEXT = 1024
 """Characters kept of a name or a message: a reading is a row in a log, not a copy of the response."""
 

@@ -32,7 +32,7 @@ class Trails:
 
     def note(self, response_id: str, trail: Trail) -> None:
         """Remember a trail. What has been counted once stays counted."""
-        known = self.find(response_id)
+        known = None if trail.counted else self.find(response_id)
         counted = trail.counted or (known is not None and known.counted)
         self._recent[response_id] = Trail(trail.provider, counted)
         self._recent.move_to_end(response_id)
@@ -52,6 +52,13 @@ def counts(place: Place, reading: Reading, trails: Trails) -> bool:
         return True
     trail = trails.find(reading.response_id) if reading.response_id is not None else None
     return reading.basis is Basis.REPORTED and trail is not None and not trail.counted
+
+
+def may_cost(request: Request, place: Place | None) -> bool:
+    """Whether a provider may bill this. Of paths that are passed on without being understood, every POST may be."""
+    if place is None or place.operation is None:
+        return request.method == "POST"
+    return place.operation.metering is Metering.COUNTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,7 @@ def make_record(opening: Opening, request: Request, reached: Reached, forwarded:
         streamed=ask.stream if ask is not None else False,
         status=forwarded.status,
         ending=forwarded.ending,
+        billable=may_cost(request, place),
         reading=forwarded.reading,
         counted=counted,
         first_byte_ns=forwarded.first_byte_ns,
