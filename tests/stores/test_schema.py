@@ -27,6 +27,7 @@ def insert(db: sqlite3.Connection, exchange_id: str) -> None:
         "started_at_ns",
         "streamed",
         "status",
+        "billable",
         "counted",
         "total_ns",
         "bytes_in",
