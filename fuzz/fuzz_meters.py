@@ -9,7 +9,7 @@ from random import Random
 sys.path.append(str(Path(__file__).resolve().parent.parent))  # so that it also runs by its path
 
 from fuzz.mutations import main, mutated
-from headgate.dialects.base import Answer, Dialect, Meter
+from headgate.dialects.base import Answer, Dialect
 from headgate.dialects.registry import all_dialects
 from headgate.testing.corpus import load
 from headgate.testing.splits import random_split
@@ -48,7 +48,7 @@ def case(random: Random) -> None:
 
 
 def _read(dialect: Dialect, answer: Answer, chunks: list[bytes], *, ended: bool) -> Reading:
-    meter = Meter(dialect.tally(), answer)
+    meter = dialect.meter(answer)
     for chunk in chunks:
         meter.feed(chunk)
     return meter.finish(ended=ended)

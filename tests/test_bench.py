@@ -15,7 +15,7 @@ from bench import upstream as scripted
 from bench.figures import FIGURES, Figure, Results, Spread, percentile, ratios, shown, spread
 from bench.load import Load
 from bench.machine import Cores
-from bench.profiling import self_times
+from bench.profiling import Share, shares
 from bench.script import Script
 
 
@@ -190,6 +190,8 @@ class TestReport:
         assert cpu.endswith("| - | 20.0 (10.0 to 30.0) | 60.0 (30.0 to 90.0) | **3.00** (3.00 to 3.00) |")
         first = next(line for line in lines if "first token, p50" in line)
         assert first.endswith("| base 50 (50 to 50) | 10 (10 to 10) | 40 (40 to 40) | **4.00** (4.00 to 4.00) |")
+        close = next(line for line in lines if "first token, p99" in line)
+        assert close.endswith("| base 100 (100 to 100) | 4 (4 to 4) | 30 (30 to 30) | - |")
         assert next(line for line in lines if "1000 open streams" in line).endswith("| - | - | - | - |")
 
     def test_the_noise_and_what_went_wrong_are_told(self) -> None:
@@ -218,17 +220,24 @@ class TestReport:
         assert "\n\nreport\n\n" in report.with_report(page, "report")
 
 
-def test_self_times_count_the_top_of_each_stack() -> None:
-    assert self_times("main;run;parse 6\nmain;run 2\nmain;x;parse 2\n") == [("parse", 0.8), ("run", 0.2)]
+def test_shares_count_a_function_once_a_stack() -> None:
+    folded = "main;run;parse;parse 6\nmain;run 2\nmain;x;parse 2\n"
+    main, *others = shares(folded)
+    assert main == Share("main", 0, 1)
+    assert {share.function: (share.own, share.total) for share in others} == {
+        "parse": (0.8, 0.8),
+        "run": (0.2, 0.8),
+        "x": (0, 0.2),
+    }
 
 
 def _results() -> Results:
     results = Results()
-    results.add("direct", rps_c10=90.0, first_p50_us=50)
-    results.add("direct", rps_c10=110.0, first_p50_us=50)
+    results.add("direct", rps_c10=90.0, first_p50_us=50, first_p99_us=100)
+    results.add("direct", rps_c10=110.0, first_p50_us=50, first_p99_us=100)
     for cpu in (10.0, 30.0):
-        results.add("nginx", cpu_us_c10=cpu, first_p50_us=60)
-        results.add("headgate", cpu_us_c10=3 * cpu, first_p50_us=90)
+        results.add("nginx", cpu_us_c10=cpu, first_p50_us=60, first_p99_us=104)
+        results.add("headgate", cpu_us_c10=3 * cpu, first_p50_us=90, first_p99_us=130)
     results.count("nginx", 7, 0)
     results.count("headgate", 1008, 3)
     results.metered["headgate"] = 1007

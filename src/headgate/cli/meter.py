@@ -67,7 +67,8 @@ def meter(
             failed = True
             continue
         told = framings[framing]() if framing in framings else None
-        watch = Meter(speaks.tally(), Answer(200, content_type), framing=told)
+        answer = Answer(200, content_type)
+        watch = Meter(speaks.tally(), answer, framing=told) if told is not None else speaks.meter(answer)
         watch.feed(body)
         print(json.dumps({"file": file} | watch.finish(ended=True).as_json()))
     if failed:

@@ -7,7 +7,7 @@ change, delay or lose a byte.
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -41,7 +41,10 @@ class Operation:
     name: str
     method: str
     path: str
+    """With placeholders for segments or their beginnings: "/responses/{id}", "/models/{model}:generateContent"."""
     metering: Metering = Metering.COUNTED
+    streams: bool = False
+    """The path itself asks for a stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,10 @@ class Tally(ABC):
 
     Frames come in order, each exactly once; a Tally must be total over any bytes (fuzz/ holds it to that).
     """
+
+    def head(self, answer: Answer) -> None:
+        """Take what came before the body: some services count in headers."""
+        del answer
 
     @abstractmethod
     def event(self, frame: Frame) -> None:
@@ -117,6 +124,8 @@ class Dialect(ABC):
     aliases: tuple[str, ...] = ()
     """Other names `headgate meter --dialect` takes for it."""
     operations: tuple[Operation, ...]
+    at_origin: bool = False
+    """Its paths are whole, with their version, and hang at the server's root instead of a version root."""
 
     @abstractmethod
     def read_ask(self, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
@@ -133,6 +142,15 @@ class Dialect(ABC):
     @abstractmethod
     def error_frame(self, error: HeadgateError, exchange_id: str) -> bytes:
         """The error as it is told inside an event stream that has begun, whole frames, ready to write."""
+
+    def framing(self, head: bytes, answer: Answer) -> Framing | None:
+        """The framing of a body that begins with `head`; None while that does not show it."""
+        del answer
+        return framing_of(head)
+
+    def meter(self, answer: Answer, ask: Ask | None = None) -> "Meter":
+        """What watches one response in this dialect."""
+        return Meter(self.tally(), answer, ask, choose=lambda head: self.framing(head, answer))
 
     def with_usage_frame(self, body: bytes, ask: Ask) -> bytes | None:
         """The body with the stream's usage asked for, or None where there is nothing to ask (architecture, 2)."""
@@ -151,11 +169,20 @@ class Dialect(ABC):
 class Meter:
     """Watches one response: undoes its encoding, frames it, and gives whole frames to the tally."""
 
-    __slots__ = ("_framing", "_head", "_inflate", "_input_bytes", "_status", "_tally")
+    __slots__ = ("_choose", "_framing", "_head", "_inflate", "_input_bytes", "_status", "_tally")
 
-    def __init__(self, tally: Tally, answer: Answer, ask: Ask | None = None, framing: Framing | None = None) -> None:
-        """`framing` is for who knows better than the body's first byte what it is."""
+    def __init__(
+        self,
+        tally: Tally,
+        answer: Answer,
+        ask: Ask | None = None,
+        framing: Framing | None = None,
+        choose: Callable[[bytes], Framing | None] | None = None,
+    ) -> None:
+        """`choose` finds the framing from a body's beginning; `framing` is for who knows it beforehand."""
+        tally.head(answer)
         self._tally = tally
+        self._choose = choose or framing_of
         self._status = answer.status
         self._input_bytes = ask.input_bytes if ask else 0
         self._inflate = inflater(answer.content_encoding)
@@ -173,7 +200,7 @@ class Meter:
     def _see(self, chunk: bytes) -> None:
         if self._framing is None:
             chunk = _without_blank_lines(self._head + chunk)
-            self._framing = framing_of(chunk)
+            self._framing = self._choose(chunk)
         if self._framing is None:
             self._head = chunk
             return

@@ -3,6 +3,7 @@
 A stream's chunk and a whole answer have the same shape but for `delta` and `message`, so one Struct reads both.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -261,8 +262,8 @@ class UsageFrameFilter(FrameFilter):
 
     def feed(self, chunk: bytes) -> bytes:
         """The bytes to pass on now."""
-        blocks = self._blocks.feed(chunk)
-        return b"".join(block for block in blocks if isinstance(block, Part) or not is_usage_frame(block))
+        passed = [block for block in self._blocks.feed(chunk) if isinstance(block, Part) or not is_usage_frame(block)]
+        return passed[0] if len(passed) == 1 else b"".join(passed)
 
     def end(self) -> bytes:
         """The unfinished frame, unless it is one to take out and only lacks its blank line."""
@@ -270,9 +271,12 @@ class UsageFrameFilter(FrameFilter):
         return b"" if is_usage_frame(rest) else rest
 
 
+_NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
+
+
 def is_usage_frame(block: bytes) -> bool:
     """True if the block's event is a chunk with an empty list of choices and a usage object, and no error."""
-    if b"usage" not in block:
+    if _NO_CHOICES.search(block) is None:  # every chunk says "usage": null once usage is asked for
         return False
     frame = parse_block(block)
     chunk = _USAGE_FRAME.read(frame.data) if frame is not None else None

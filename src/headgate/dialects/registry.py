@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from headgate import dialects
 from headgate.dialects.asking import Wanted, read_request
@@ -44,9 +44,24 @@ def by_name(name: str) -> Dialect:
 
 @lru_cache(maxsize=4096)
 def recognise(method: str, path: str) -> Match | None:
-    """The operation at a path below the API's version root, such as "/responses/resp_1/cancel"."""
+    """The operation at a path below the API's version root, such as "/responses/resp_1/cancel".
+
+    Of dialects whose paths hang at the server's root, the whole path: "/v1beta/models/gemini-3:generateContent".
+    """
     return next(_matches(method, path.split("/")), None)
 
+
+def with_parameter(operation: Operation, path: str, name: str, value: str) -> str:
+    """The path of that operation with one placeholder's text replaced, percent-encoded where it has to be."""
+    segments = path.split("/")
+    for at, wanted in enumerate(operation.path.split("/")):
+        if wanted.startswith(f"{{{name}}}"):
+            segments[at] = quote(value, safe=":@") + wanted.removeprefix(f"{{{name}}}")
+    return "/".join(segments)
+
+
+_VERB = re.compile(r":[a-z]+[A-Za-z]*\Z")
+"""What Google's paths do to the resource that they name, ":generateContent": never part of a plain placeholder."""
 
 _NO_ROOT = re.compile(r".*/(threads|conversations|sessions)/[^/]+")
 """Paths that merely end alike: a message posted to OpenAI's /threads/{id}/messages is not Anthropic's."""
@@ -69,9 +84,21 @@ def _matches(method: str, segments: Sequence[str]) -> Iterator[Match]:
             template = operation.path.split("/")
             if operation.method == method and len(template) == len(segments):
                 pairs = list(zip(template, segments, strict=True))
-                if all(given == wanted or (wanted[:1] == "{" and given) for wanted, given in pairs):
-                    parameters = {wanted[1:-1]: unquote(given) for wanted, given in pairs if wanted[:1] == "{"}
-                    yield Match(dialect, operation, parameters)
+                if all(_fits(wanted, given) for wanted, given in pairs):
+                    yield Match(dialect, operation, dict(_filled(w, g) for w, g in pairs if w[:1] == "{"))
+
+
+def _fits(wanted: str, given: str) -> bool:
+    """Whether a path's segment is what a template's says: the same text, or anything where a placeholder stands."""
+    if wanted[:1] != "{":
+        return given == wanted
+    _, ending = wanted.split("}")
+    return given.endswith(ending) and len(given) > len(ending) and (bool(ending) or not _VERB.search(given))
+
+
+def _filled(wanted: str, given: str) -> tuple[str, str]:
+    name, ending = wanted.split("}")
+    return name[1:], unquote(given.removesuffix(ending))
 
 
 class _Signs(Wanted):

@@ -51,7 +51,8 @@ def authenticate(request: Request, keys: Keys) -> str | None:
 
 def read_ask(request: Request, place: Place) -> Ask:
     """The ask of a request; an empty one where there is nothing to read."""
-    if place.dialect is None or request.method != "POST" or not request.body:
-        return Ask(input_bytes=len(request.body), response_id=place.response_id)
-    ask = place.dialect.read_ask(request.body, request.headers)
-    return replace(ask, response_id=place.response_id)
+    ask = Ask(input_bytes=len(request.body))
+    if place.dialect is not None and request.method == "POST" and request.body:
+        ask = place.dialect.read_ask(request.body, request.headers)
+    streams = ask.stream or (place.operation is not None and place.operation.streams)
+    return replace(ask, model=place.model or ask.model, stream=streams, response_id=place.response_id)

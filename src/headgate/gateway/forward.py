@@ -8,7 +8,8 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from headgate.dialects.base import Answer, Ask, FrameFilter, Meter
+from headgate.dialects import registry
+from headgate.dialects.base import Answer, Ask, FrameFilter
 from headgate.errors import Busy, HeadgateError, UpstreamUnreachable
 from headgate.gateway.admit import Admission
 from headgate.gateway.answer import answer_error, tell_failure
@@ -62,9 +63,12 @@ CLIENT_CLOSED = 499
 def prepare(admission: Admission, route: Route, limits: TimeLimits) -> Outgoing:
     """The request as it goes on: the client's own bytes, apart from the two named edits (architecture, 1 and 2)."""
     request, place, ask, deployment = admission.request, admission.place, admission.ask, route.deployment
-    body, strip = request.body, None
-    if place.dialect is not None and ask.model is not None and route.model != ask.model:
-        body = place.dialect.with_model(body, route.model or "")
+    path, body, strip = place.path, request.body, None
+    if place.dialect is not None and route.model is not None and route.model != ask.model:
+        if place.model is None:
+            body = place.dialect.with_model(body, route.model)
+        elif place.operation is not None:
+            path = registry.with_parameter(place.operation, path, "model", route.model)
     if place.dialect is not None and place.metered and asks_for_usage(deployment):
         asking = place.dialect.with_usage_frame(body, ask)
         if asking is not None:
@@ -74,7 +78,7 @@ def prepare(admission: Admission, route: Route, limits: TimeLimits) -> Outgoing:
         method=request.method.encode(),
         origin=deployment.origin,
         host=deployment.host_header,
-        target=deployment.target(place.path, request.query, place.dialect.name if place.dialect is not None else None),
+        target=deployment.target(path, request.query, place.dialect.name if place.dialect is not None else None),
         headers=to_upstream(request.headers, deployment.auth_headers(), metered=place.metered),
         body=body,
         limits=limits,
@@ -172,7 +176,7 @@ class _Answering:
         )
         self._streams = self._answer.content_type.startswith("text/event-stream") and not self._answer.content_encoding
         dialect, metered = admission.place.dialect, admission.place.metered
-        meter = Meter(dialect.tally(), self._answer, admission.ask) if dialect is not None and metered else None
+        meter = dialect.meter(self._answer, admission.ask) if dialect is not None and metered else None
         self._watch = Watch(meter, strip if self._streams else None)
         self._started = False
 

@@ -1,6 +1,6 @@
 """Which wire API a request speaks, by its path, or by its body where the path does not say."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headgate.dialects import registry
 from headgate.dialects.base import Dialect, Metering, Operation
@@ -21,6 +21,8 @@ class Place:
     operation: Operation | None = None
     response_id: str | None = None
     """The stored response that the path names."""
+    model: str | None = None
+    """The model that the path names, where the API has it there."""
     deployment: str | None = None
     """The deployment that the path or the X-Provider header names."""
     opaque: bool = False
@@ -45,10 +47,10 @@ def locate(request: Request) -> Place:
         dialect, operation = registry.detect(request.body, request.headers)
         return Place(operation.path, dialect, operation, deployment=named)
     path = below_version(request.path)
-    found = registry.recognise(request.method, path)
-    if found is not None:
-        dialect, operation, parameters = found
-        return Place(path, dialect, operation, parameters.get("id"), named)
+    for candidate in (path, request.path):
+        found = registry.recognise(request.method, candidate)
+        if found is not None:
+            return _place(candidate, found, named)
     if named is not None:
         return Place(path, deployment=named)
     raise NotFound(
@@ -69,9 +71,13 @@ def _opaque(request: Request) -> Place:
     segments = rest.replace("%2e", ".").replace("%2E", ".").split("/")
     if "." in segments or ".." in segments:
         raise BadRequest("A path with '.' or '..' segments is not passed on.")
-    path = below_version("/" + rest)
-    found = registry.recognise_suffix(request.method, path)
+    found = registry.recognise_suffix(request.method, "/" + rest)
+    path = "/" + rest if found is not None and found.dialect.at_origin else below_version("/" + rest)
     if found is None:
         return Place(path, deployment=name, opaque=True)
-    dialect, operation, parameters = found
-    return Place(path, dialect, operation, parameters.get("id"), name, opaque=True)
+    return replace(_place(path, found, name), opaque=True)
+
+
+def _place(path: str, found: registry.Match, named: str | None) -> Place:
+    given = found.parameters
+    return Place(path, found.dialect, found.operation, given.get("id"), given.get("model"), named)

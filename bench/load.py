@@ -1,0 +1,195 @@
+"""The load generator: lanes, each one connection that asks, checks every byte of the answer, and asks again.
+
+An answer that is not exactly what the script says counts as a failure and never as an answer. The generator runs in the
+harness's own process on raw protocols, so that the clock is read where the bytes arrive.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from random import Random
+from time import perf_counter_ns
+from typing import cast
+
+import httptools
+
+from bench import script
+from bench.script import Script
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the lanes of one load have seen. Times are nanoseconds from the request's write."""
+
+    latencies: list[int] = field(default_factory=list)
+    """To the answer's last byte, one for each right answer."""
+    first_bytes: list[int] = field(default_factory=list)
+    """To the body's first byte, one for each right answer."""
+    body_bytes: int = 0
+    """Body bytes received so far, transfer coding undone."""
+    right: int = 0
+    """Right answers, those of the warm-up too."""
+    failures: int = 0
+    """Wrong, refused and broken answers, those of the warm-up too."""
+
+    def restart(self) -> None:
+        """The warm-up is over: forget its times and bytes."""
+        del self.latencies[:], self.first_bytes[:]
+        self.body_bytes = 0
+
+    def snapshot(self) -> "Tally":
+        """What has been seen so far, apart from what the lanes go on to see."""
+        return replace(self, latencies=self.latencies[:], first_bytes=self.first_bytes[:])
+
+
+class Lane(asyncio.Protocol):
+    """One connection of the load. After a failure it closes and asks no more.
+
+    Args:
+        request: what it writes.
+        expected: the body of every right answer.
+        tally: where it counts.
+        pause: gives the seconds to wait after an answer before it asks again; None to ask but once.
+    """
+
+    def __init__(self, request: bytes, expected: bytes, tally: Tally, pause: Callable[[], float] | None) -> None:
+        self._request = request
+        self._expected = expected
+        self._tally = tally
+        self._pause = pause
+        self._parser = httptools.HttpResponseParser(self)
+        self._received = 0
+        self._right = True
+        self._asked = self._first = 0
+        self._asking = False
+        self.idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when the lane has had its last answer, or failed."""
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when its connection is."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way out."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own class, not a subclass
+
+    def ask(self) -> None:
+        """Send the request."""
+        if self.idle.done():
+            return
+        self._received, self._right, self._asking = 0, True, True
+        self._asked = perf_counter_ns()
+        self._transport.write(self._request)
+
+    def finish(self) -> None:
+        """Ask no more; the answer that is under way is still awaited."""
+        self._pause = None
+        if not self._asking:
+            self._rest()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """A connection that goes while an answer is owed is a failure."""
+        del exc
+        if self._asking:
+            self._fail()
+        self._rest()
+        self.closed.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._fail()
+
+    def on_body(self, piece: bytes) -> None:
+        """Compare with what must come."""
+        if self._received == 0:
+            self._first = perf_counter_ns()
+        self._right = self._right and self._expected.startswith(piece, self._received)
+        self._received += len(piece)
+        self._tally.body_bytes += len(piece)
+
+    def on_message_complete(self) -> None:
+        """Count the answer, and ask again."""
+        whole = self._right and self._received == len(self._expected)
+        if not (whole and self._parser.get_status_code() == 200):
+            self._fail()
+            return
+        self._asking = False
+        self._tally.right += 1
+        self._tally.latencies.append(perf_counter_ns() - self._asked)
+        self._tally.first_bytes.append(self._first - self._asked)
+        if self._pause is None:
+            self._rest()
+        elif wait := self._pause():
+            asyncio.get_running_loop().call_later(wait, self.ask)
+        else:
+            self.ask()
+
+    def _fail(self) -> None:
+        if self.idle.done():
+            return
+        self._asking = False
+        self._tally.failures += 1
+        self._transport.abort()
+        self._rest()
+
+    def _rest(self) -> None:
+        if not self.idle.done():
+            self.idle.set_result(None)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._asking = False
+        self._transport.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a load asks, on how many connections.
+
+    Args:
+        script: what every request asks for.
+        lanes: connections.
+        spread: seconds over which the lanes begin, so that they do not march in step.
+        think: upper bound in seconds of a random pause after each answer; None to ask but once on each lane.
+    """
+
+    script: Script
+    lanes: int
+    spread: float = 0.0
+    think: float | None = 0.0
+
+    def pauses(self) -> Callable[[], float] | None:
+        """The pauses, the same ones in every run."""
+        if not self.think:
+            return None if self.think is None else lambda: 0.0
+        think, random = self.think, Random(self.lanes)
+        return lambda: random.random() * think
+
+
+@asynccontextmanager
+async def running(port: int, load: Load) -> AsyncIterator[Tally]:
+    """The load on 127.0.0.1:`port`, all lanes asking; at the end every lane's last answer is awaited.
+
+    Raises OSError if a connection is refused, TimeoutError if an answer is a minute late.
+    """
+    loop = asyncio.get_running_loop()
+    tally, pause = Tally(), load.pauses()
+    request, expected = script.request(load.script, f"127.0.0.1:{port}"), script.expected_body(load.script)
+    lanes: list[Lane] = []
+    try:
+        for index in range(load.lanes):
+            _, lane = await loop.create_connection(lambda: Lane(request, expected, tally, pause), "127.0.0.1", port)
+            lanes.append(lane)
+            loop.call_later(load.spread * index / load.lanes, lane.ask)
+        await asyncio.sleep(load.spread)
+        yield tally
+        if load.think is not None:
+            for lane in lanes:
+                lane.finish()
+        await asyncio.wait_for(asyncio.gather(*(lane.idle for lane in lanes)), 60)
+    finally:
+        for lane in lanes:
+            lane.close()
+        await asyncio.gather(*(lane.closed for lane in lanes))
