@@ -1,0 +1,94 @@
+"""The HTTP server: uvicorn (uvloop, httptools) behind a thin protocol subclass.
+
+uvicorn owns the listening, the parsing, keep-alive, flow control and signals. Ours are the ways to break a connection,
+and the order of a graceful stop: no new requests, running streams finish within the limit, what is left is cut, every
+exchange is recorded, and only then the process ends.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from headgate.errors import ConfigError
+from headgate.net.asgi import BREAK_EXTENSION, Application
+
+logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
+
+_LAST_WORDS_SECONDS = 5
+"""For clients that do not take the last bytes; then the server drops them."""
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's protocol, with a way for the application to break the connection."""
+
+    def on_message_begin(self) -> None:
+        """Begin a request: its scope learns the extension."""
+        super().on_message_begin()
+        scope: dict[str, Any] = self.scope  # type: ignore[assignment]  # uvicorn's TypedDict has no place for extensions
+        scope["extensions"] = {BREAK_EXTENSION: self.transport.close}
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: the application refuses upgrades itself, in the client's dialect."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, telling when it listens, and cutting what does not finish in time after a stop."""
+
+    def __init__(
+        self, config: uvicorn.Config, application: Application, stop_seconds: float, on_started: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._application = application
+        self._stop_seconds = stop_seconds
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start listening, then tell."""
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening; give running exchanges their time; then cut them, so that each client is told why."""
+        cut = asyncio.get_running_loop().call_later(self._stop_seconds, self._application.cut)
+        await super().shutdown(sockets=sockets)
+        cut.cancel()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket's address taken; port 0 takes a free one. Raises ConfigError if it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    taken = socket.socket(family, socket.SOCK_STREAM)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind((host, port))
+    except OSError as error:
+        taken.close()
+        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+    return taken
+
+
+def make_server(application: Application, stop_seconds: float, on_started: Callable[[], None] = lambda: None) -> Server:
+    """A server to `run(sockets=[bind(...)])`, or to await with `serve`; `should_exit = True` stops it gracefully."""
+    config = uvicorn.Config(
+        application,
+        loop="uvloop",
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(stop_seconds) + _LAST_WORDS_SECONDS,
+        backlog=4096,
+    )
+    return Server(config, application, stop_seconds, on_started)

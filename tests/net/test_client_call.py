@@ -1,0 +1,593 @@
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import replace
+
+import pytest
+
+from headgate.errors import HeadgateError, UpstreamCut, UpstreamTimeout, UpstreamUnreachable
+from headgate.gateway.upstream import Call, CallAborted, Head
+from headgate.net.client_call import HttpCall
+from headgate.net.connection import HIGH_WATER
+from headgate.providers.base import Origin
+
+from .wire import (
+    MIB,
+    OK,
+    Wire,
+    ask,
+    black_hole,
+    calling,
+    fetch,
+    forever,
+    idle,
+    on_each_loop,
+    read_all,
+    serve,
+    server_tls,
+    silent,
+)
+
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+async def fails(error: type[HeadgateError], awaiting: Awaitable[object]) -> HeadgateError:
+    with pytest.raises(error) as caught:
+        await awaiting
+    assert "127.0.0.1" not in str(caught.value)
+    assert "Errno" not in str(caught.value)
+    return caught.value
+
+
+def test_it_fulfils_the_protocol() -> None:
+    call: type[Call] = HttpCall
+    assert call
+
+
+@on_each_loop
+async def test_a_pooled_connection_costs_no_task() -> None:
+    async with serve(forever(OK)) as server, calling() as upstream:
+        await fetch(upstream.open(ask(server.origin)))
+        before = asyncio.all_tasks()
+        call = upstream.open(ask(server.origin))
+        assert asyncio.all_tasks() == before
+        assert call.sent
+        await fetch(call)
+
+
+@on_each_loop
+async def test_sent_tells_when_it_may_cost() -> None:
+    async with serve(forever(OK)) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin))
+        assert not call.sent
+        await fetch(call)
+        assert call.sent
+
+
+@on_each_loop
+async def test_each_piece_is_handed_on_when_it_comes() -> None:
+    taken = asyncio.Event()
+
+    async def script(wire: Wire) -> None:
+        await wire.answer(CHUNKED)
+        for piece in (b"1\r\na\r\n", b"1\r\nb\r\n1\r\nc\r\n", b"2\r\nd", b"e\r\n"):
+            taken.clear()
+            await wire.send(piece)
+            await taken.wait()
+        await wire.send(b"0\r\n\r\n")
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin))
+        await call.head()
+        for expected in (b"a", b"bc", b"d", b"e"):
+            assert await call.read() == expected
+            taken.set()
+        assert await call.read() == b""
+
+
+@on_each_loop
+async def test_bodies_that_end_with_the_connection() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.answer(b"HTTP/1.1 200 OK\r\n\r\n", b"hel", b"lo")
+        wire.close()
+
+    async with serve(script) as server, calling() as upstream:
+        head, body = await fetch(upstream.open(ask(server.origin)))
+        assert (head.status, body) == (200, b"hello")
+        assert idle(upstream, server.origin) == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "answer"),
+    [
+        (b"HEAD", b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"),
+        (b"HEAD", b"HTTP/1.1 200 OK\r\n\r\n"),
+        (b"DELETE", b"HTTP/1.1 204 No Content\r\n\r\n"),
+        (b"GET", b"HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n"),
+    ],
+)
+@on_each_loop
+async def test_answers_without_a_body(method: bytes, answer: bytes) -> None:
+    async with serve(forever(answer)) as server, calling() as upstream:
+        for _ in range(2):
+            _, body = await fetch(upstream.open(ask(server.origin, method, b"")))
+            assert body == b""
+
+
+@on_each_loop
+async def test_interim_answers_are_passed_over() -> None:
+    interim = b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"
+    async with serve(forever(*interim, OK)) as server, calling() as upstream:
+        for _ in range(2):
+            assert await fetch(upstream.open(ask(server.origin))) == (Head(200, [(b"content-length", b"2")]), b"ok")
+        assert server.accepted == 1
+
+
+async def closes_on_the_second_request(wire: Wire) -> None:
+    await wire.answer(OK)
+    await wire.request()
+    wire.close()
+
+
+@on_each_loop
+async def test_a_post_into_a_closing_connection_is_not_sent_twice() -> None:
+    async with serve(closes_on_the_second_request, forever(OK)) as server, calling() as upstream:
+        await fetch(upstream.open(ask(server.origin)))
+        error = await fails(UpstreamCut, upstream.open(ask(server.origin)).head())
+        assert not error.retry_safe
+        assert str(error) == "The provider closed the connection without an answer."
+        assert server.accepted == 1
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"OPTIONS"])
+@on_each_loop
+async def test_a_get_into_a_closing_connection_is_sent_once_more(method: bytes) -> None:
+    async def slam(wire: Wire) -> None:
+        await wire.request()
+        wire.reset()
+
+    request = ask(Origin(tls=False, host="", port=0), method, b"")
+    async with serve(closes_on_the_second_request, forever(OK)) as server, calling() as upstream:
+        await fetch(upstream.open(ask(server.origin)))
+        head, _ = await fetch(upstream.open(replace(request, origin=server.origin)))
+        assert head.status == 200
+        assert server.accepted == 2
+    async with serve(closes_on_the_second_request, slam, forever(OK)) as server, calling() as upstream:
+        await fetch(upstream.open(ask(server.origin)))
+        await fails(UpstreamCut, upstream.open(replace(request, origin=server.origin)).head())
+        assert server.accepted == 2
+
+
+@on_each_loop
+async def test_a_get_that_got_a_byte_is_not_sent_again() -> None:
+    async def begins(wire: Wire) -> None:
+        await wire.answer(OK)
+        await wire.answer(b"HTTP/1.1 ")
+        wire.close()
+
+    async with serve(begins, forever(OK)) as server, calling() as upstream:
+        await fetch(upstream.open(ask(server.origin)))
+        await fails(UpstreamCut, upstream.open(ask(server.origin, b"GET", b"")).head())
+        assert server.accepted == 1
+
+
+@on_each_loop
+async def test_bodies_of_any_size_arrive() -> None:
+    bodies = [bytes(n % 251 for n in range(size)) for size in (0, 1, 64 * 1024, 64 * 1024 + 1, 3 * MIB + 7)]
+    async with serve(forever(OK)) as server, calling() as upstream:
+        for body in bodies:
+            await fetch(upstream.open(ask(server.origin, body=body)))
+        assert server.accepted == 1
+        assert [request.partition(b"\r\n\r\n")[2] for request in server.requests] == bodies
+
+
+@pytest.mark.parametrize("how", ["close", "reset", "stay"])
+@pytest.mark.parametrize("tls", [False, True])
+@on_each_loop
+async def test_an_answer_that_comes_before_the_request_is_written_is_not_lost(how: str, tls: bool) -> None:
+    async def script(wire: Wire) -> None:
+        await wire.reader.readuntil(b"\r\n\r\n")
+        await wire.send(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno")
+        if how == "stay":
+            while await wire.reader.read(MIB):
+                pass
+        elif how == "reset":
+            wire.reset()
+
+    async with serve(script, tls=server_tls() if tls else None) as server, calling() as upstream:
+        head, body = await fetch(upstream.open(ask(server.origin, body=bytes(100 * MIB))))
+        assert (head.status, body) == (413, b"no")
+        assert idle(upstream, server.origin) == 0
+
+
+@on_each_loop
+async def test_an_answer_may_stream_while_the_request_is_still_written() -> None:
+    size = 20 * MIB
+
+    async def script(wire: Wire) -> None:
+        got = len(await wire.reader.readuntil(b"\r\n\r\n")) * 0
+        await wire.send(CHUNKED, b"5\r\nearly\r\n")
+        while got < size:
+            got += len(await wire.reader.read(MIB))
+        await wire.send(b"4\r\nlate\r\n0\r\n\r\n")
+        assert await wire.ended()
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin, body=bytes(size)))
+        await call.head()
+        assert await call.read() == b"early"
+        assert await read_all(call) == b"late"
+        assert idle(upstream, server.origin) == 1
+
+
+@on_each_loop
+async def test_connecting_takes_too_long() -> None:
+    async with black_hole() as hole, calling() as upstream:
+        error = await fails(UpstreamUnreachable, upstream.open(ask(hole, connect=0.02)).head())
+        assert str(error) == "Connecting to the provider took too long."
+
+
+@on_each_loop
+async def test_refused_again_and_again() -> None:
+    async with serve(silent) as server:
+        origin = server.origin
+    async with calling() as upstream:
+        call = upstream.open(ask(origin))
+        for awaiting in (call.head, call.head, call.read):
+            error = await fails(UpstreamUnreachable, awaiting())
+            assert isinstance(error.__cause__, ConnectionRefusedError)
+        assert not call.sent
+
+
+@pytest.mark.parametrize("says", [b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\n"])
+@on_each_loop
+async def test_the_head_takes_too_long(says: bytes) -> None:
+    async def script(wire: Wire) -> None:
+        await wire.answer(says)
+        assert await wire.ended()
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin, first_byte=0.05))
+        error = await fails(UpstreamTimeout, call.head())
+        assert str(error) == "The provider did not begin to answer in time."
+        await fails(UpstreamTimeout, call.read())
+
+
+@on_each_loop
+async def test_the_head_takes_too_long_while_nobody_looks() -> None:
+    async with serve(silent) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin, first_byte=0.02))
+        while call._failure is None:
+            await asyncio.sleep(0.01)
+        await fails(UpstreamTimeout, call.head())
+
+
+@pytest.mark.parametrize("first_byte", [600.0, 0.04])
+@on_each_loop
+async def test_silence_in_the_body(first_byte: float) -> None:
+    async def script(wire: Wire) -> None:
+        await wire.answer(CHUNKED, b"1\r\na\r\n")
+        assert await wire.ended()
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin, first_byte=first_byte, idle=0.05))
+        await call.head()
+        assert await call.read() == b"a"
+        error = await fails(UpstreamTimeout, call.read())
+        assert str(error) == "The provider fell silent in the middle of its answer."
+
+
+@on_each_loop
+async def test_a_long_stream_of_short_silences_is_none() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.answer(CHUNKED)
+        for _ in range(8):
+            await asyncio.sleep(0.1)
+            await wire.send(b"1\r\na\r\n")
+        await wire.send(b"0\r\n\r\n")
+
+    async with serve(script) as server, calling() as upstream:
+        _, body = await fetch(upstream.open(ask(server.origin, first_byte=0.5, idle=0.5)))
+        assert body == b"a" * 8
+
+
+@on_each_loop
+async def test_a_client_that_drains_slowly_is_not_an_upstream_that_is_silent() -> None:
+    resume = asyncio.Event()
+
+    async def script(wire: Wire) -> None:
+        await wire.answer(CHUNKED, b"1\r\na\r\n")
+        await resume.wait()
+        await wire.send(b"1\r\nb\r\n0\r\n\r\n")
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin, first_byte=0.4, idle=0.4))
+        await call.head()
+        assert await call.read() == b"a"
+        await asyncio.sleep(0.6)
+        asyncio.get_running_loop().call_later(0.01, resume.set)
+        assert await read_all(call) == b"b"
+
+
+@on_each_loop
+async def test_waiting_costs_one_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def script(wire: Wire) -> None:
+        await wire.answer(CHUNKED, *[b"1\r\na\r\n"] * 50, b"0\r\n\r\n")
+
+    async with serve(script) as server, calling() as upstream:
+        armed = []
+        call = upstream.open(ask(server.origin))
+        limit = HttpCall._limit
+
+        def watched(self: HttpCall, seconds: float) -> None:
+            limit(self, seconds)
+            armed.append(self._timer)
+
+        monkeypatch.setattr(HttpCall, "_limit", watched)
+        await fetch(call)
+        assert len(armed) > 10
+        assert len(set(map(id, armed))) == 1
+        assert armed[0] is not None
+        assert armed[0].cancelled()
+
+
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [
+        (b"", "The provider closed the connection without an answer."),
+        (b"HTTP/1.1 200", "The provider's connection broke off in the middle of its answer."),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", "The provider's connection broke off in the middle of its answer."),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n",
+            "The provider's connection broke off in the middle of its answer.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("how", ["close", "reset"])
+@on_each_loop
+async def test_cut_before_or_in_the_head(says: bytes, told: str, how: str) -> None:
+    async def script(wire: Wire) -> None:
+        await wire.answer(says)
+        await asyncio.sleep(0.01)  # a RST may overtake what was sent just before it
+        wire.close() if how == "close" else wire.reset()
+
+    async with serve(script) as server, calling() as upstream:
+        error = await fails(UpstreamCut, upstream.open(ask(server.origin)).head())
+        assert str(error) == told
+        assert isinstance(error.__cause__, ConnectionResetError) == (how == "reset")
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n",
+        CHUNKED + b"9\r\n",
+        b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("how", ["close", "reset"])
+@on_each_loop
+async def test_cut_in_the_body_after_what_was_said(start: bytes, how: str) -> None:
+    async def script(wire: Wire) -> None:
+        await wire.answer(start, b"hello")
+        await asyncio.sleep(0.01)
+        wire.close() if how == "close" else wire.reset()
+
+    if start.endswith(b"close\r\n\r\n") and how == "close":
+        return  # that is its end
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin))
+        await call.head()
+        await asyncio.sleep(0.05)  # so that the cut is known before anything is read
+        said = await call.read()
+        while len(said) < 5:
+            said += await call.read()
+        assert said == b"hello"
+        for _ in range(2):
+            await fails(UpstreamCut, call.read())
+        assert idle(upstream, server.origin) == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx: 1\r\n 2\r\ncontent-length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nx: \0\r\ncontent-length: 2\r\n\r\nok",
+        b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\n" + b"x: 1\r\n" * 50_000,
+        b"HTTP/1.1 200 OK\r\nx: " + b"a" * 300_000,
+        b"HTTP/2.0 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        b"<html>",
+    ],
+)
+@on_each_loop
+async def test_what_is_not_quite_http_is_cut_and_never_reused(answer: bytes) -> None:
+    async def script(wire: Wire) -> None:
+        await wire.answer(answer)
+        assert await wire.ended()
+
+    async with serve(script, forever(OK)) as server, calling() as upstream:
+        await fails(UpstreamCut, upstream.open(ask(server.origin)).head())
+        _, body = await fetch(upstream.open(ask(server.origin)))
+        assert body == b"ok"
+        assert server.accepted == 2
+
+
+@on_each_loop
+async def test_a_bad_chunk_size_in_the_middle_of_a_stream() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.answer(CHUNKED, b"1\r\na\r\n", b"-1\r\nb\r\n0\r\n\r\n")
+        assert await wire.ended()
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin))
+        await call.head()
+        assert await call.read() == b"a"
+        await fails(UpstreamCut, call.read())
+
+
+async def gives_up(call: HttpCall, awaiting: Awaitable[object]) -> None:
+    """Abort while something awaits; it learns at once, and so does whoever asks later."""
+    pending = asyncio.ensure_future(awaiting)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not pending.done()
+    call.abort()
+    call.abort()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert pending.done(), "at once"
+    for late in (pending, call.head(), call.read()):
+        with pytest.raises(CallAborted):
+            await late
+
+
+@on_each_loop
+async def test_abort_while_tcp_connects() -> None:
+    async with black_hole() as hole, calling() as upstream:
+        call = upstream.open(ask(hole))
+        await gives_up(call, call.head())
+        assert not call.sent
+
+
+@on_each_loop
+async def test_abort_while_tls_is_agreed_on() -> None:
+    async with serve(lambda wire: wire.reader.read()) as server, calling() as upstream:
+        call = upstream.open(ask(Origin(tls=True, host="127.0.0.1", port=server.origin.port)))
+        while not server.accepted:
+            await asyncio.sleep(0.001)
+        await gives_up(call, call.head())
+        assert not call.sent
+
+
+@on_each_loop
+async def test_abort_before_anything_has_happened() -> None:
+    async with serve(silent) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin))
+        call.abort()
+        with pytest.raises(CallAborted):
+            await call.head()
+
+
+@on_each_loop
+async def test_abort_in_the_moment_after_the_connection_is_made() -> None:
+    async with serve(lambda wire: wire.ended()) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin))
+        dialling = call._dialling
+        assert dialling is not None
+        dialling.remove_done_callback(call._dialled)
+        connection = await dialling
+        call.abort()
+        call._dialled(dialling)
+        assert not connection.alive
+        assert not call.sent
+
+
+@pytest.mark.parametrize("reused", [False, True])
+@on_each_loop
+async def test_abort_while_the_provider_thinks(reused: bool) -> None:
+    closed = asyncio.Event()
+
+    async def script(wire: Wire) -> None:
+        if reused:
+            await wire.answer(OK)
+        await wire.request()
+        assert await wire.ended()
+        closed.set()
+
+    async with serve(script) as server, calling() as upstream:
+        if reused:
+            await fetch(upstream.open(ask(server.origin)))
+        call = upstream.open(ask(server.origin))
+        while not call.sent:
+            await asyncio.sleep(0.001)
+        await gives_up(call, call.head())
+        await closed.wait()
+
+
+@on_each_loop
+async def test_abort_in_the_middle_of_the_body() -> None:
+    closed = asyncio.Event()
+
+    async def script(wire: Wire) -> None:
+        await wire.answer(CHUNKED, b"1\r\na\r\n")
+        assert await wire.ended()
+        closed.set()
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin))
+        await call.head()
+        assert await call.read() == b"a"
+        await gives_up(call, call.read())
+        await closed.wait()
+
+
+@on_each_loop
+async def test_abort_with_chunks_at_hand() -> None:
+    async with serve(forever(OK)) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin))
+        await call.head()
+        call.abort()
+        with pytest.raises(CallAborted):
+            await call.read()
+
+
+@on_each_loop
+async def test_abort_while_a_large_body_is_written() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.reader.readuntil(b"\r\n\r\n")
+        while await wire.reader.read(MIB):
+            pass
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin, body=bytes(100 * MIB)))
+        while not call.sent:
+            await asyncio.sleep(0.001)
+        await gives_up(call, call.head())
+
+
+@on_each_loop
+async def test_abort_while_reading_is_paused() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        wire.writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n" + b"a" * (20 * MIB))
+        with pytest.raises(ConnectionError):
+            await wire.writer.drain()
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin))
+        await call.head()
+        while call._response.buffered <= HIGH_WATER:
+            await asyncio.sleep(0.001)
+        call.abort()
+        with pytest.raises(CallAborted):
+            await call.read()
+
+
+@on_each_loop
+async def test_abort_after_a_failure() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        wire.close()
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin))
+        await fails(UpstreamCut, call.head())
+        call.abort()
+        with pytest.raises(CallAborted):
+            await call.head()
+
+
+@on_each_loop
+async def test_a_cancelled_reader_can_still_abort() -> None:
+    async with serve(silent) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin))
+        reader = asyncio.ensure_future(call.head())
+        while not call.sent:
+            await asyncio.sleep(0.001)
+        reader.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+        call.abort()
+        assert not upstream._calls
