@@ -3,11 +3,14 @@
 from random import Random
 
 import pytest
-from fuzz import fuzz_bodies, fuzz_jsontext, fuzz_meters, fuzz_sse
+from fuzz import fuzz_bodies, fuzz_eventstream, fuzz_json_array, fuzz_jsontext, fuzz_meters, fuzz_ndjson, fuzz_sse
 from fuzz.mutations import Case, mutated, run
 
 FUZZERS = {
     "sse": fuzz_sse.case,
+    "eventstream": fuzz_eventstream.case,
+    "ndjson": fuzz_ndjson.case,
+    "json_array": fuzz_json_array.case,
     "bodies": fuzz_bodies.case,
     "jsontext": fuzz_jsontext.case,
     "meters": fuzz_meters.case,

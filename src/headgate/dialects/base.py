@@ -227,6 +227,8 @@ class Meter:
                 self._take(frame)
             if framing.oversize:
                 anomalies["frame_over_bound"] = framing.oversize
+            if framing.corrupt:
+                anomalies["corrupt_frame"] = framing.corrupt
             if framing.unterminated:
                 anomalies["unterminated_frame"] = 1
         if self._inflate is not None and self._inflate.failed:

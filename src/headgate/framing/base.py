@@ -28,5 +28,9 @@ class Framing(Protocol):
         """How many frames so far were over MAX_FRAME_BYTES and passed over."""
 
     @property
+    def corrupt(self) -> int:
+        """How many frames so far were damaged and passed over; 0 where the framing has no checksums."""
+
+    @property
     def unterminated(self) -> bool:
         """True after `end` if the stream stopped inside a frame."""

@@ -15,6 +15,7 @@ class Document:
 
     __slots__ = ("_body", "_bound", "oversize")
 
+    corrupt = 0
     unterminated = False
     """Whether a document is whole only its own syntax tells, and that is not a framing's to know."""
 

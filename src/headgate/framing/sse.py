@@ -159,6 +159,8 @@ class ServerSentEvents:
 
     __slots__ = ("_blocks", "_started", "unterminated")
 
+    corrupt = 0
+
     def __init__(self, bound: int = MAX_FRAME_BYTES) -> None:
         self._blocks = Blocks(bound)
         self._started = False
