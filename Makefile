@@ -2,14 +2,15 @@
 
 PYTHON ?= python3
 VENV := .venv
+LITELLM := litellm[proxy]==1.106.2
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types unit bench fuzz clean
+.PHONY: run test lint types unit peers bench fuzz clean
 
 run: $(VENV)/.installed ## the main job: real recorded streams through a running gateway
 	$(BIN)/headgate demo
 
-test: $(VENV)/.installed-test lint types unit ## linters, types and all tests
+test: $(VENV)/.installed-test lint types unit peers ## linters, types and all tests
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -20,6 +21,9 @@ types: $(VENV)/.installed-test
 
 unit: $(VENV)/.installed-test
 	$(BIN)/pytest
+
+peers: $(VENV)/.installed-test $(VENV)-litellm/.installed ## against servers too large for our own environment
+	$(BIN)/pytest peers
 
 bench: $(VENV)/.installed-test ## side by side with a raw proxy; needs nginx
 	$(BIN)/python -m bench
@@ -37,5 +41,10 @@ $(VENV)/.installed-test: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	touch $@ $(VENV)/.installed
 
+$(VENV)-litellm/.installed: Makefile
+	test -x $(VENV)-litellm/bin/python || $(PYTHON) -m venv $(VENV)-litellm
+	$(VENV)-litellm/bin/python -m pip install --quiet --disable-pip-version-check '$(LITELLM)'
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-litellm build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

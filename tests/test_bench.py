@@ -10,6 +10,7 @@ from typing import Any
 
 import httptools
 import pytest
+
 from bench import load, machine, report, script, targets
 from bench import upstream as scripted
 from bench.figures import FIGURES, Figure, Results, Spread, percentile, ratios, shown, spread

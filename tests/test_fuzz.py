@@ -3,6 +3,7 @@
 from random import Random
 
 import pytest
+
 from fuzz import fuzz_bodies, fuzz_eventstream, fuzz_json_array, fuzz_jsontext, fuzz_meters, fuzz_ndjson, fuzz_sse
 from fuzz.mutations import Case, mutated, run
 
