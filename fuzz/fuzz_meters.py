@@ -22,6 +22,7 @@ OWN_SEEDS = (
     b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4,"cost":0.1,"is_byok":true}}\n\n',
     b'event: message_delta\ndata: {"type":"message_delta","usage":{"output_tokens":9,"iterations":[{"type":"x"}]}}\n\n',
     b'event: response.completed\ndata: {"type":"response.completed","response":{"usage":{"input_tokens":1}}}\n\n',
+    b'data: {"event_type":"interaction.completed","interaction":{"usage":{"total_input_tokens":1}}}\n\n',
     b'{"error":{"message":"no","type":"x","code":null}}',
     b"\n\n\xef\xbb\xbf {}",
 )

@@ -178,6 +178,16 @@ def test_a_block_over_the_bound_is_handed_on_in_parts_and_the_next_one_is_whole_
     assert (blocks.oversize, blocks.within_oversize) == (1, False)
 
 
+def test_a_block_that_ends_in_cr_can_be_had_before_the_next_byte() -> None:
+    blocks = Blocks(bound=100)
+    assert (blocks.feed(b"data: a\r"), blocks.ripe) == ([], b"")
+    assert (blocks.feed(b"\r"), blocks.ripe) == ([], b"data: a\r\r")
+    assert (blocks.release(), blocks.pending) == (b"data: a\r\r", b"")
+    assert blocks.feed(b"\ndata: b\n\r") == [b"\n"]
+    assert blocks.release() == b"data: b\n\r"
+    assert [block for block in blocks.feed(b"data: c\n\n") if block] == [b"data: c\n\n"]
+
+
 OVERSIZE: dict[str, Callable[[bytes], bytes]] = {
     "LF": lambda long: b"data: " + long + b"\n\ndata: a\n\n",
     "CRLF": lambda long: b"data: " + long + b"\r\n\r\ndata: a\r\n\r\n",

@@ -70,6 +70,17 @@ class Blocks:
         """What has not been handed on: the beginning of an unfinished block."""
         return bytes(self._held)
 
+    @property
+    def ripe(self) -> bytes:
+        """A held block that is whole, but for a LF that may follow its last CR; nothing if there is none."""
+        return self.pending if self._held.endswith(_ENDED_BY_CR) else b""
+
+    def release(self) -> bytes:
+        """Hand on what is held, so that nobody waits for it. A LF that follows comes as a block of its own."""
+        held = self.pending
+        self._held.clear()
+        return held
+
     def feed(self, chunk: bytes) -> list[bytes]:
         """The blocks that this chunk completes, in order; of blocks over the bound, Parts."""
         if (
