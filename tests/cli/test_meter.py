@@ -71,8 +71,8 @@ def test_an_unreadable_file_is_told_and_the_others_are_read(recording: Path, tmp
 @pytest.mark.parametrize(
     ("dialect", "message"),
     [
-        ("openai.chad", "no dialect is called 'openai.chad'; there are anthropic.messages, mistral, openai.chat, "),
-        ("cohere", "the dialect 'cohere' is not supported yet"),
+        ("openai.chad", "no dialect is called 'openai.chad'; there are anthropic.messages, azure.deployments, "),
+        ("openai", "no dialect is called 'openai'; there are "),
     ],
 )
 def test_an_unknown_dialect_is_told(recording: Path, dialect: str, message: str) -> None:

@@ -23,13 +23,24 @@ def name(case: Case) -> str:
 
 def usage(case: Case) -> Usage:
     raw: dict[str, Any] = dict(case.usage_raw or {})
-    if case.wire_dialect == "anthropic.messages":
-        return messages(raw)
-    if case.wire_dialect == "openai.responses":
-        return responses(raw, tool_usage(case))
-    if case.wire_dialect == "openai.embeddings":
-        return Usage(input_tokens=raw.get("prompt_tokens", raw.get("total_tokens")))
-    return completions(raw)
+    match case.wire_dialect.split("."):
+        case ["anthropic", _]:
+            found = messages(raw)
+        case ["google", _]:
+            found = google(raw, google_searches(case))
+        case ["bedrock", _]:
+            found = bedrock(raw, case.usage_headers)
+        case ["cohere"]:
+            found = cohere(raw)
+        case ["ollama"]:
+            found = Usage(input_tokens=raw.get("prompt_eval_count"), output_tokens=raw.get("eval_count"))
+        case ["openai", "responses"]:
+            found = responses(raw, tool_usage(case))
+        case ["openai", "embeddings"]:
+            found = Usage(input_tokens=raw.get("prompt_tokens", raw.get("total_tokens")))
+        case _:
+            found = completions(raw)
+    return found
 
 
 def nanos(dollars: Any) -> int:
@@ -130,4 +141,77 @@ def messages(raw: Mapping[str, Any]) -> Usage:
         reasoning_tokens=raw.get("output_tokens_details", {}).get("thinking_tokens"),
         tool_calls=calls(raw),
         legs=tuple(legs),
+    )
+
+
+def google(raw: Mapping[str, Any], tools: Mapping[str, int]) -> Usage:
+    prompt, tool_use = raw.get("promptTokenCount"), raw.get("toolUsePromptTokenCount")
+    candidates, thoughts = raw.get("candidatesTokenCount"), raw.get("thoughtsTokenCount")
+    if prompt is not None:  # no recording has the thoughts within the candidates
+        assert raw["totalTokenCount"] == sum(n or 0 for n in (prompt, tool_use, candidates, thoughts))
+    pictures = [
+        sum(row["tokenCount"] for row in raw.get(key, []) if row["modality"] == "IMAGE") or None
+        for key in ("promptTokensDetails", "candidatesTokensDetails")
+    ]
+    return Usage(
+        input_tokens=prompt + (tool_use or 0) if prompt is not None else None,
+        cache_read_tokens=raw.get("cachedContentTokenCount"),
+        input_image_tokens=pictures[0],
+        output_tokens=None if candidates is None and thoughts is None else (candidates or 0) + (thoughts or 0),
+        reasoning_tokens=thoughts,
+        output_image_tokens=pictures[1],
+        tool_calls=tools or None,
+    )
+
+
+def google_searches(case: Case) -> dict[str, int]:
+    """The queries told beside the usage: each non-empty one once. Of the recordings, one asked Google Maps instead."""
+    asked = re.findall(rb'"webSearchQueries"\s*:\s*(\[[^\]]*\])', case.body)
+    queries = {query for found in asked for query in json.loads(found) if query}
+    return {"google_maps" if "maps-grounding" in case.id else "google_search": len(queries)} if queries else {}
+
+
+def bedrock(raw: Mapping[str, Any], head: Mapping[str, str]) -> Usage:
+    """By the names that a model's own form has; from the head where the body counts nothing."""
+    if "input_tokens" in raw:
+        return messages(raw)
+    if "prompt_tokens" in raw:
+        return completions(raw)
+    if not raw:
+        assert not any("cache" in name for name in head)
+        told = {
+            kind: int(head[name])
+            for kind in ("input", "output")
+            if (name := f"x-amzn-bedrock-{kind}-token-count") in head
+        }
+        return Usage(input_tokens=told.get("input"), output_tokens=told.get("output"))
+    for prompt, made in (
+        ("inputTextTokenCount", "results[].tokenCount"),
+        ("prompt_token_count", "generation_token_count"),
+        ("inputTokenCount", "outputTokenCount"),
+    ):
+        if prompt in raw:
+            return Usage(input_tokens=raw[prompt], output_tokens=raw.get(made))
+    read = raw.get("cacheReadInputTokens", raw.get("cacheReadInputTokenCount"))
+    written = raw.get("cacheWriteInputTokens", raw.get("cacheWriteInputTokenCount"))
+    given = raw["inputTokens"] + (read or 0) + (written or 0)
+    assert raw.get("totalTokens", given + raw["outputTokens"]) == given + raw["outputTokens"]
+    return Usage(
+        input_tokens=given,
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+        cache_write_tokens_by_ttl={row["ttl"]: row["inputTokens"] for row in raw.get("cacheDetails", [])} or None,
+        output_tokens=raw["outputTokens"],
+    )
+
+
+def cohere(raw: Mapping[str, Any]) -> Usage:
+    tokens = raw.get("tokens") or {}
+    given, pictures = tokens.get("input_tokens"), tokens.get("image_tokens")
+    return Usage(
+        input_tokens=given if pictures is None else given + pictures,
+        cache_read_tokens=raw.get("cached_tokens"),
+        input_image_tokens=pictures,
+        output_tokens=tokens.get("output_tokens"),
+        billed_units=raw.get("billed_units"),
     )

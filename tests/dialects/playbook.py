@@ -7,8 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from headgate.dialects.base import Answer, Ask, Meter
+from headgate.dialects.base import Answer, Ask
 from headgate.dialects.registry import by_name
+from headgate.framing.eventstream import encode
 from headgate.testing.corpus import Case
 from headgate.usage import Reading
 
@@ -17,7 +18,7 @@ def read(
     dialect: str, chunks: Iterable[bytes], *, ended: bool = True, status: int = 200, ask: Ask | None = None
 ) -> Reading:
     """What a meter makes of a body that comes in these chunks."""
-    meter = Meter(by_name(dialect).tally(), Answer(status), ask)
+    meter = by_name(dialect).meter(Answer(status), ask)
     for chunk in chunks:
         meter.feed(chunk)
     return meter.finish(ended=ended)
@@ -25,7 +26,11 @@ def read(
 
 def replay(case: Case, chunks: Iterable[bytes]) -> Reading:
     """What a meter makes of a recording that comes in these chunks."""
-    return read(case.wire_dialect, chunks, status=case.status)
+    headers = [(name.encode(), count.encode()) for name, count in case.usage_headers.items()]
+    meter = by_name(case.wire_dialect).meter(Answer(case.status, case.content_type, headers=headers))
+    for chunk in chunks:
+        meter.feed(chunk)
+    return meter.finish(ended=True)
 
 
 def data(*payloads: Any) -> bytes:
@@ -36,6 +41,20 @@ def data(*payloads: Any) -> bytes:
 def events(*payloads: dict[str, Any]) -> bytes:
     """Events named by their type, as OpenAI's Responses and Anthropic send them."""
     return b"".join(b"event: " + p["type"].encode() + b"\n" + data(p) for p in payloads)
+
+
+def aws_event(name: str, payload: dict[str, Any] | bytes) -> bytes:
+    """A message of an AWS event stream."""
+    return encode({":event-type": name, ":message-type": "event"}, _as_bytes(payload))
+
+
+def aws_exception(name: str, payload: dict[str, Any] | bytes) -> bytes:
+    """A message of an AWS event stream that tells of a failure."""
+    return encode({":exception-type": name, ":message-type": "exception"}, _as_bytes(payload))
+
+
+def _as_bytes(payload: dict[str, Any] | bytes) -> bytes:
+    return payload if isinstance(payload, bytes) else json.dumps(payload).encode()
 
 
 def document(payload: Any) -> bytes:

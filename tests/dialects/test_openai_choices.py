@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headgate.dialects.base import Ask
+from headgate.dialects.base import Answer, Ask
 from headgate.dialects.openai_choices import UsageFrameFilter, asks_for_usage, is_usage_frame, with_usage_frame
+from headgate.dialects.registry import by_name
 from headgate.testing.corpus import Case
 from headgate.usage import Basis, Estimate, Reading
 from tests.dialects import expected
@@ -248,6 +249,23 @@ def test_nesting_without_end_is_survived(depth: int, around: bytes) -> None:
     assert figures(reading) == (REPORTED, 9, 4)
 
 
+@pytest.mark.parametrize(
+    ("usage", "figure"),
+    [
+        pytest.param(used(9, 4), (REPORTED, 9, 5, 4), id="they complete the body"),
+        pytest.param(used(8, 4, prompt_tokens_details={"cached_tokens": 0}), (REPORTED, 8, 0, 4), id="the body wins"),
+        pytest.param(None, (Basis.ESTIMATED, None, None, None), id="alone they are no report"),
+    ],
+)
+def test_fireworks_counts_the_prompt_in_headers_2_16(usage: Any, figure: tuple[Basis, Any, Any, Any]) -> None:
+    headers = [(b"fireworks-prompt-tokens", b"9"), (b"fireworks-cached-prompt-tokens", b"5"), (b"server", b"5")]
+    meter = by_name("openai.chat").meter(Answer(200, headers=headers))
+    meter.feed(data(DELTA, says(finish="stop", usage=usage), DONE))
+    reading = meter.finish(ended=True)
+    read_as = reading.usage
+    assert (reading.basis, read_as.input_tokens, read_as.cache_read_tokens, read_as.output_tokens) == figure
+
+
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), min_size=1))
 def test_running_figures_are_never_summed(running: list[tuple[int, int]]) -> None:
     """Rows 1.7, 1.11, 1.12."""
@@ -343,6 +361,17 @@ def test_a_complete_frame_is_never_held() -> None:
         assert strip.feed(data(DELTA)) == data(DELTA)
     assert strip.feed(data(DELTA) + OURS[:9]) == data(DELTA)
     assert strip.feed(OURS[9:] + data(DONE)) == data(DONE)
+
+
+@pytest.mark.parametrize("after", [b"", b"\n"], ids=["CR", "CRLF"])
+def test_a_frame_that_ends_in_cr_is_not_held_for_the_next_one_8_3(after: bytes) -> None:
+    strip = UsageFrameFilter()
+    frame, done = data(DELTA).replace(b"\n", b"\r"), data(DONE).replace(b"\n", b"\r")
+    assert strip.feed(frame) == frame
+    assert strip.feed(after + frame) == after + frame
+    assert strip.feed(after + OURS.replace(b"\n", b"\r")) == after
+    assert strip.feed(done) == done
+    assert strip.end() == b""
 
 
 def test_no_more_than_a_small_bound_is_held() -> None:

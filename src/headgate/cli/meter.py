@@ -17,18 +17,6 @@ class FramingName(StrEnum):
     JSON = "json"
 
 
-_NOT_YET = (
-    "google.generate_content",
-    "bedrock.converse",
-    "bedrock.converse-stream",
-    "bedrock.invoke",
-    "bedrock.invoke-with-response-stream",
-    "cohere",
-    "ollama",
-)
-"""Dialects that the recorded corpus knows and headgate does not yet."""
-
-
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     app.command("meter")(meter)
@@ -49,9 +37,6 @@ def meter(
     from headgate.framing.document import Document
     from headgate.framing.sse import ServerSentEvents
 
-    if dialect in _NOT_YET:
-        _fail(f"the dialect {dialect!r} is not supported yet")
-        raise typer.Exit(2)
     try:
         speaks = registry.by_name(dialect)
     except ValueError as error:

@@ -8,9 +8,24 @@
     openai_choices.py       what chat and completions share: choices, and the usage frame
     openai_chat.py          POST /chat/completions, and every service compatible with it
     openai_completions.py   POST /completions (legacy)
+    azure_deployments.py    the same and embeddings, below Azure's /openai/deployments/{model}
     openai_embeddings.py    POST /embeddings
     openai_responses.py     /responses over HTTP
+    openai_media.py         what audio and images share: forms, bodies without usage, usage by modality
+    openai_audio.py         /audio/transcriptions, translations and speech
+    openai_images.py        /images/generations, edits and variations
+    openai_files.py         files, uploads, batches, moderations: passed on, free
+    rerank.py               POST /rerank, as many services have it
+    cohere.py               Cohere's own chat, embed, rerank and classify, v2 and v1
+    ollama.py               Ollama's own /api/chat, generate and embed
+    units.py                billing units that are no tokens
+    multipart.py            the few fields that are read out of a form
+    json_lines.py           which bodies are JSON lines
+    anthropic_wire.py       what carries Anthropic's messages reads: usage, events, whole answers
     anthropic_messages.py   POST /messages
+    bedrock_wire.py         what AWS Bedrock's APIs share: Converse's events, counts, errors
+    bedrock_converse.py     /model/{model}/converse, converse-stream and count-tokens
+    bedrock_invoke.py       /model/{model}/invoke and invoke-with-response-stream: every model's native bodies
 
 Adding a dialect is one file here plus its test: the registry finds the file by its `DIALECT`.
 """

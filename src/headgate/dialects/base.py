@@ -124,6 +124,8 @@ class Dialect(ABC):
     aliases: tuple[str, ...] = ()
     """Other names `headgate meter --dialect` takes for it."""
     operations: tuple[Operation, ...]
+    stream_type: str = "text/event-stream"
+    """The content type of its streams: those that `error_frame` can be written into."""
     at_origin: bool = False
     """Its paths are whole, with their version, and hang at the server's root instead of a version root."""
 

@@ -169,6 +169,8 @@ class Counts:
         value = self._usage
         for key in path:
             value = value.get(key) if isinstance(value, dict) else None
+        if value is None or (type(value) is int and 0 <= value < MAX_COUNT):  # nearly always
+            return value
         try:
             return count(value)
         except ValueError:
@@ -177,7 +179,11 @@ class Counts:
 
     def first(self, *paths: tuple[str, ...]) -> int | None:
         """The first of several paths that holds a count."""
-        return next((found for path in paths if (found := self.get(*path)) is not None), None)
+        for path in paths:
+            found = self.get(*path)
+            if found is not None:
+                return found
+        return None
 
     def named(self, *path: str, suffix: str) -> dict[str, int]:
         """The counts of the object at a path whose keys end in `suffix`, by key without it."""

@@ -52,11 +52,15 @@ def recognise(method: str, path: str) -> Match | None:
 
 
 def with_parameter(operation: Operation, path: str, name: str, value: str) -> str:
-    """The path of that operation with one placeholder's text replaced, percent-encoded where it has to be."""
+    """The path of that operation with one placeholder's text replaced, percent-encoded as it was before.
+
+    AWS' SDKs encode a colon and sign it so, Google's leave it as it is.
+    """
     segments = path.split("/")
     for at, wanted in enumerate(operation.path.split("/")):
         if wanted.startswith(f"{{{name}}}"):
-            segments[at] = quote(value, safe=":@") + wanted.removeprefix(f"{{{name}}}")
+            safe = "" if "%3A" in segments[at].upper() else ":@"
+            segments[at] = quote(value, safe=safe) + wanted.removeprefix(f"{{{name}}}")
     return "/".join(segments)
 
 

@@ -11,7 +11,7 @@ import lzma
 import tarfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -50,6 +50,8 @@ class Case:
     body: bytes
     request: bytes | None = None
     """The request's body; long strings may be cut."""
+    usage_headers: Mapping[str, str] = field(default_factory=dict)
+    """Token counts that came in the head, by header."""
     chunk_lengths: tuple[int, ...] = ()
     """The pieces the body arrived in, where recorded; they sum to its length."""
 
@@ -130,5 +132,6 @@ def _case(files: Mapping[str, bytes]) -> Case:
         recording=described["recording"],
         body=files["response.body"],
         request=files.get("request.json"),
+        usage_headers=described.get("usage_headers") or {},
         chunk_lengths=tuple(described.get("chunk_lengths", ())),
     )

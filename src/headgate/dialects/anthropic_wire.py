@@ -1,0 +1,292 @@
+"""What Anthropic's messages look like wherever they are sent: usage, events, whole answers (facts/wire.md section 4).
+
+No dialect itself: the Messages API, Vertex and Bedrock's InvokeModel all carry them.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from headgate.dialects.asking import Wanted, read_request, whole
+from headgate.dialects.base import Ask, Dialect, Tally
+from headgate.dialects.reading import (
+    Anomalies,
+    Counts,
+    Seen,
+    Shape,
+    check_parts,
+    error_text,
+    merge,
+    parsed,
+    size,
+    split_of,
+    string,
+    text,
+)
+from headgate.errors import HeadgateError
+from headgate.framing.base import Frame
+from headgate.usage import Leg, Reading, Usage
+
+_IGNORED = frozenset({b"ping", b"content_block_stop"})
+_KNOWN = frozenset(
+    {b"message_start", b"content_block_start", b"content_block_delta", b"message_delta", b"message_stop"}
+)
+_BESIDE_TOTALS = frozenset({"compaction", "advisor_message"})
+"""Iterations that the top-level usage leaves out (recordings; facts/wire.md section 4)."""
+_IN_TOTALS = frozenset({"message", "fallback_message"})
+
+
+class _Typed(msgspec.Struct):
+    type: str | None = None
+
+
+class _Block(msgspec.Struct):
+    """A content block, or a delta of one: what the model generated has these fields, in either."""
+
+    text: str | None = None
+    thinking: str | None = None
+    name: str | None = None
+    partial_json: str | None = None
+    input: msgspec.Raw = msgspec.Raw()
+    content: msgspec.Raw = msgspec.Raw()
+    stop_reason: str | None = None
+
+
+class _Message(msgspec.Struct):
+    """A message; also an error's body."""
+
+    id: str | None = None
+    model: str | None = None
+    stop_reason: str | None = None
+    content: list[_Block] | None = None
+    usage: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+
+
+class _Event(msgspec.Struct):
+    message: _Message | None = None
+    content_block: _Block | None = None
+    delta: _Block | None = None
+    usage: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+
+
+_TYPED, _MESSAGE, _EVENT = Shape(_Typed), Shape(_Message), Shape(_Event)
+
+
+class MessagesTally(Tally):
+    """Reads a message. Its usage begins in message_start and goes on, cumulative, in message_delta."""
+
+    def __init__(self) -> None:
+        self._seen = Seen()
+        self._usage: Mapping[str, Any] = {}
+        self._output_known = False
+        """The output count is more than message_start's placeholder."""
+
+    def event(self, frame: Frame) -> None:
+        """Take an event. Those that cannot matter are not parsed."""
+        name, data = frame.event, frame.data
+        if name in _IGNORED or not data:
+            return
+        if name not in _KNOWN:
+            name = self._name(frame)
+        if name == b"message_stop":
+            self._seen.terminal = "message_stop"
+        elif name in _KNOWN or name == b"error" or b'"error"' in data:
+            event = _EVENT.read(data)
+            if event is None:
+                self._seen.anomalies["not_json"] += 1
+            else:
+                self._take(event, is_error=name == b"error")
+
+    def _name(self, frame: Frame) -> bytes:
+        """The event's name, from its data where the framing does not give a known one."""
+        typed = _TYPED.read(frame.data)
+        return typed.type.encode() if typed is not None and typed.type else frame.event
+
+    def _take(self, event: _Event, *, is_error: bool) -> None:
+        seen = self._seen
+        if event.delta is not None:
+            seen.delivered += _block_size(event.delta)
+            seen.finish_reason = event.delta.stop_reason or seen.finish_reason
+        if event.content_block is not None:
+            seen.delivered += _block_size(event.content_block)
+        if event.message is not None:
+            self._take_message(event.message)
+            self._output_known = False
+        if event.usage:
+            self._take_usage(parsed(event.usage))
+        if is_error or event.error:
+            self._take_error(event.error, told=is_error)
+
+    def document(self, body: bytes) -> None:
+        """Take a whole answer. One that is cut off counts as delivered with all its bytes, its text's upper bound."""
+        message = _MESSAGE.read(body)
+        if message is None:
+            self._seen.anomalies["not_json"] += 1
+            self._seen.delivered += len(body)
+            return
+        self._seen.terminal = "document"
+        self._take_message(message)
+        self._take_error(message.error, told=False)
+
+    def _take_error(self, raw: Any, *, told: bool) -> None:
+        error = parsed(raw)
+        if error or told:
+            self._seen.error = error_text(error)
+
+    def _take_message(self, message: _Message) -> None:
+        seen = self._seen
+        if seen.response_id and message.id and message.id != seen.response_id:
+            self._begin_anew()
+        seen.response_id = message.id or seen.response_id
+        seen.model = message.model or seen.model
+        seen.finish_reason = message.stop_reason or seen.finish_reason
+        seen.delivered += sum(_block_size(block) for block in message.content or ())
+        self._take_usage(parsed(message.usage))
+
+    def _begin_anew(self) -> None:
+        """Another message in the same body: the reading is the last one's, as the usage of a body is."""
+        self._usage = {}
+        self._output_known = False
+        self._seen.terminal = self._seen.finish_reason = None
+        self._seen.anomalies["several_messages"] += 1
+
+    def _take_usage(self, new: Any) -> None:
+        """Lay a snapshot over the one before. Some services send an input of 0 last: the count before it stands."""
+        if not isinstance(new, dict):
+            return
+        if self._usage.get("input_tokens") and new.get("input_tokens") == 0:
+            self._seen.anomalies["input_dropped_to_zero"] += 1
+            new = new | {"input_tokens": None}
+        self._usage = merge(self._usage, new)
+        self._output_known = self._output_known or new.get("output_tokens") is not None
+
+    @property
+    def over(self) -> bool:
+        """True once the end has come."""
+        return self._seen.terminal is not None
+
+    def reading(self, *, ended: bool) -> Reading:
+        """What has been seen. Without a message_delta the output is unknown: message_start's is a placeholder."""
+        seen, raw = self._seen, self._usage
+        anomalies: Anomalies = Counter()
+        if raw and not self._output_known:
+            if seen.terminal is None:
+                raw = {key: value for key, value in raw.items() if not key.startswith("output_tokens")}
+            else:
+                anomalies["output_from_message_start"] += 1
+        seen.service_tier = text(raw.get("service_tier"))
+        seen.model = _fallback_model(raw) or seen.model
+        ended_well = seen.finish_reason is not None or (ended and seen.error is None)
+        final = seen.terminal is not None or (self._output_known and ended_well)
+        return seen.reading(message_usage(raw, anomalies), anomalies, final=final)
+
+
+def _block_size(block: _Block) -> int:
+    """UTF-8 bytes that a model generated.
+
+    A tool's input counts unless it is the `{}` that begins one, and `content` where it is a text, as in a compaction:
+    tools' results are objects and arrays.
+    """
+    told = size(block.text or block.thinking or block.partial_json)
+    if block.name:
+        told += size(block.name)
+    if block.input and isinstance(block.input, msgspec.Raw) and len(given := bytes(block.input)) > len(b"{}"):
+        told += len(given)
+    if block.content:
+        told += size(string(block.content))
+    return told
+
+
+def _fallback_model(raw: Mapping[str, Any]) -> str | None:
+    """The model that answered in place of the one asked for, where iterations tell of one."""
+    rows = (row for row in _iterations(raw) if row.get("type") == "fallback_message")
+    return next((model for row in rows if (model := text(row.get("model"))) is not None), None)
+
+
+def _iterations(raw: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = raw.get("iterations")
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def message_usage(raw: Mapping[str, Any], anomalies: Anomalies) -> Usage:
+    """A message's usage. On the wire the three kinds of input are disjoint; here they are summed (facts/wire.md 10b).
+
+    Iterations that the totals leave out become legs, each with the model that its row names.
+    """
+    usage = _tokens(raw, anomalies)
+    legs: list[Leg] = []
+    for row in _iterations(raw):
+        kind = text(row.get("type")) or "unnamed"
+        if kind in _BESIDE_TOTALS:
+            legs.append(Leg(kind, text(row.get("model")), _tokens(row, anomalies)))
+        elif kind not in _IN_TOTALS:
+            anomalies["unknown_iteration"] += 1
+    return replace(usage, legs=tuple(legs))
+
+
+def _tokens(raw: Mapping[str, Any], anomalies: Anomalies) -> Usage:
+    counts = Counts(raw, anomalies)
+    fresh, read, written = (counts.get(f"{kind}input_tokens") for kind in ("", "cache_read_", "cache_creation_"))
+    named = counts.named("cache_creation", suffix="_input_tokens")
+    parts = {name.removeprefix("ephemeral_"): n for name, n in named.items()}
+    if written is None and parts:
+        written = sum(parts.values())
+    usage = Usage(
+        input_tokens=None if fresh is None else fresh + (read or 0) + (written or 0),
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+        cache_write_tokens_by_ttl=split_of(written, parts, anomalies),
+        output_tokens=counts.get("output_tokens"),
+        reasoning_tokens=counts.get("output_tokens_details", "thinking_tokens"),
+        tool_calls=counts.named("server_tool_use", suffix="_requests") or None,
+    )
+    return check_parts(usage, anomalies)
+
+
+_TYPES = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
+"""Error types by status (facts/wire.md section 4). Anthropic itself says 529 for overloaded_error."""
+
+
+class _Request(Wanted):
+    max_tokens: Any = None
+
+
+class MessagesDialect(Dialect):
+    """An API that takes and answers Messages: what it asks, and how it tells errors."""
+
+    def read_ask(self, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
+        """Read a request body; the cap holds thinking too. Raises BadRequest."""
+        del headers
+        request = read_request(body, _Request)
+        cap = whole(request.max_tokens)
+        return Ask(model=request.model, stream=request.stream, output_cap=cap, input_bytes=len(body))
+
+    def tally(self) -> Tally:
+        """A fresh tally."""
+        return MessagesTally()
+
+    def error_body(self, error: HeadgateError, exchange_id: str) -> bytes:
+        """`{"type": "error", "error": {...}, "request_id": ...}`, the id being the exchange's."""
+        kind = _TYPES.get(error.status, "invalid_request_error" if error.status < 500 else "api_error")
+        told = {"type": "error", "error": {"type": kind, "message": error.message}, "request_id": exchange_id}
+        return json.dumps(told, ensure_ascii=False).encode()
+
+    def error_frame(self, error: HeadgateError, exchange_id: str) -> bytes:
+        """An `error` event. Clients pass over events without a name."""
+        return b"event: error\ndata: " + self.error_body(error, exchange_id) + b"\n\n"
