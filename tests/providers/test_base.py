@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from headgate.providers.base import (
     Deployment,
     OnClientGone,
     Origin,
+    Outbound,
     Provider,
     Secret,
     header_safe,
@@ -122,6 +125,9 @@ def test_where_connections_go(base_url: str, origin: Origin, host: bytes) -> Non
         ("https://h/front/openai/v1", DEEP, None, "/openai/v1/models", b"/front/openai/v1/models"),
         ("https://h/openai/v1", DEEP, "anthropic.messages", "/anthropic/v1/messages", b"/anthropic/v1/messages"),
         ("https://h/openai/v1", DEEP, None, "/openai/v1beta", b"/openai/v1/openai/v1beta"),
+        ("https://h/v1", PLAIN, None, "/v1/files", b"/v1/files"),
+        ("https://h/openai/v1", DEEP, None, "/v1/files", b"/openai/v1/files"),
+        ("https://h", PLAIN, None, "/v1/files", b"/v1/files"),
     ],
 )
 def test_request_targets(base_url: str, provider: Provider, dialect: str | None, path: str, target: bytes) -> None:
@@ -135,6 +141,7 @@ def test_request_targets(base_url: str, provider: Provider, dialect: str | None,
     [
         (Auth.BEARER, ((b"authorization", b"Bearer sk-1"),)),
         (Auth.X_API_KEY, ((b"x-api-key", b"sk-1"),)),
+        (Auth.X_GOOG_API_KEY, ((b"x-goog-api-key", b"sk-1"),)),
         (Auth.NONE, ()),
     ],
 )
@@ -179,3 +186,44 @@ def test_patterns_of_model_names(pattern: str, matches: list[str], others: list[
 def test_a_provider_without_patterns_recognises_nothing() -> None:
     assert not PLAIN.recognises("")
     assert not PLAIN.recognises("plain")
+
+
+def test_a_path_may_name_the_address_that_serves_it() -> None:
+    provider = replace(PLAIN, home=lambda path: "https://far.plain.example/v1" if path.startswith("/far/") else None)
+    near = at(provider.base_url, provider, "sk-1")
+    assert near.at("/near/x") is near
+    far = near.at("/far/x")
+    assert far == replace(near, base_url="https://far.plain.example/v1")
+    assert (far.origin.host, far.host_header) == ("far.plain.example", b"far.plain.example")
+    elsewhere = at("https://proxy.example/v1", provider)
+    assert elsewhere.at("/far/x") is elsewhere
+    assert at(PLAIN.base_url).at("/far/x") == at(PLAIN.base_url)
+
+
+REGIONAL = Provider(
+    name="regional",
+    title="Regional",
+    base_url="https://{region}.api.example",
+    dialects=("openai.chat",),
+    options={"region": ("REGION",)},
+)
+
+
+def test_options_stand_in_the_address() -> None:
+    assert REGIONAL.address({"region": "eu-1"}) == "https://eu-1.api.example"
+    assert PLAIN.address({}) == PLAIN.base_url
+    with pytest.raises(ValueError, match="expected the option 'region', or a base URL of your own"):
+        REGIONAL.address({"region": ""})
+
+
+def test_a_handshake_makes_the_credential_of_the_request() -> None:
+    outbound = Outbound(b"POST", b"h", b"/x?y", [(b"a", b"b")], b"{}", 7)
+
+    def handshake(deployment: Deployment, seen: Outbound) -> list[tuple[bytes, bytes]]:
+        assert seen is outbound
+        return [(b"signed", deployment.name.encode())]
+
+    signing = replace(PLAIN, handshake=handshake)
+    assert at("https://h/v1", signing, "key").credential_headers(outbound) == [(b"signed", b"name")]
+    plain = at("https://h/v1", key="key")
+    assert plain.credential_headers(outbound) == plain.auth_headers() != ()

@@ -1,9 +1,13 @@
 import re
+import sys
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from headgate import providers
+from headgate.dialects.registry import all_dialects
 from headgate.errors import ConfigError
 from headgate.providers.base import StreamUsage
 from headgate.providers.registry import all_providers, by_name, from_environment
@@ -20,9 +24,23 @@ KEYS = {
     "FIREWORKS_API_KEY": "fireworks",
     "CEREBRAS_API_KEY": "cerebras",
     "PERPLEXITY_API_KEY": "perplexity",
+    "COHERE_API_KEY": "cohere",
+    "HF_TOKEN": "huggingface",
+    "MOONSHOT_API_KEY": "moonshot",
+    "GEMINI_API_KEY": "google",
+    "GOOGLE_ACCESS_TOKEN": "vertex",
+    "NVIDIA_API_KEY": "nvidia",
+    "ZAI_API_KEY": "zai",
 }
-BASE_URLS = {"OLLAMA_BASE_URL": "ollama", "VLLM_BASE_URL": "vllm"}
-DIALECTS = {"openai.chat", "openai.completions", "openai.embeddings", "openai.responses", "anthropic.messages"}
+BASE_URLS = {
+    "LITELLM_BASE_URL": "litellm",
+    "LLAMACPP_BASE_URL": "llamacpp",
+    "LMSTUDIO_BASE_URL": "lmstudio",
+    "OLLAMA_BASE_URL": "ollama",
+    "SGLANG_BASE_URL": "sglang",
+    "VLLM_BASE_URL": "vllm",
+}
+DIALECTS = {dialect.name for dialect in all_dialects()}
 
 
 def names(**env: str) -> list[str]:
@@ -30,7 +48,13 @@ def names(**env: str) -> list[str]:
 
 
 def test_every_provider_file_is_found_by_itself() -> None:
-    files = {path.stem for path in Path(providers.__path__[0]).glob("*.py")} - {"__init__", "base", "registry", "sigv4"}
+    files = {path.stem for path in Path(providers.__path__[0]).glob("*.py")} - {
+        "__init__",
+        "base",
+        "registry",
+        "sigv4",
+        "grants",
+    }
     assert {provider.name for provider in all_providers()} == files
 
 
@@ -48,7 +72,8 @@ def test_declarations_are_consistent() -> None:
 def test_only_providers_known_to_take_the_option_are_asked_for_usage() -> None:
     asked = {provider.name for provider in all_providers() if provider.stream_usage is StreamUsage.ON_REQUEST}
     assert asked == {
-        "openai", "xai", "deepseek", "fireworks", "cerebras", "ollama", "vllm", "openai_compatible",
+        "openai", "xai", "deepseek", "fireworks", "cerebras", "ollama", "vllm", "openai_compatible", "azure",
+        "cohere", "google", "huggingface", "litellm", "llamacpp", "lmstudio", "moonshot", "nvidia", "sglang", "zai",
     }  # fmt: skip
 
 
@@ -90,12 +115,12 @@ def test_any_other_base_url_makes_an_openai_compatible_server() -> None:
     one, two = from_environment(
         {
             "MY_LLM_BASE_URL": "http://10.0.0.5:1234",
-            "LMSTUDIO_BASE_URL": "http://localhost:1234/v1",
+            "JAN_BASE_URL": "http://localhost:1337/v1",
             "MY_LLM_API_KEY": "k",
             "UNRELATED_API_KEY": "x",
         }
     )
-    assert (one.name, one.base_url, one.credential) == ("lmstudio", "http://localhost:1234/v1", None)
+    assert (one.name, one.base_url, one.credential) == ("jan", "http://localhost:1337/v1", None)
     assert (two.name, two.base_url) == ("my-llm", "http://10.0.0.5:1234/v1")
     assert two.credential is not None
     assert two.credential.reveal() == "k"
@@ -170,3 +195,66 @@ def test_known_providers_come_before_others_and_the_order_is_stable() -> None:
     expected = [*sorted([*KEYS.values(), *BASE_URLS.values()]), "acme", "zebra"]
     assert names(**env) == expected
     assert names(**dict(reversed(env.items()))) == expected
+
+
+ADDING = (Path(__file__).parent.parent.parent / "docs" / "adding-a-provider.md").read_text()
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that distributions are found in."""
+    all_providers.cache_clear()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    monkeypatch.undo()
+    all_providers.cache_clear()
+    sys.modules.pop("acme_headgate", None)
+
+
+def example(language: str) -> str:
+    """The one block of that language in docs/adding-a-provider.md."""
+    (block,) = re.findall(rf"```{language}\n(.*?)```", ADDING, re.DOTALL)
+    return str(block)
+
+
+def install(site: Path, module: str, entry: str | None = None) -> None:
+    """Lay the page's distribution out as an installer does (the specification of "core metadata" and entry points)."""
+    project = tomllib.loads(example("toml"))["project"]
+    wheel = tomllib.loads(example("toml"))["tool"]["hatch"]["build"]["targets"]["wheel"]
+    (name,) = wheel["only-include"]
+    (site / name).write_text(module)
+    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    ((group, entries),) = project["entry-points"].items()
+    lines = [f"{key} = {entry or value}" for key, value in entries.items()]
+    (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines, ""]))
+
+
+def test_another_distribution_adds_a_provider(site: Path) -> None:
+    before = all_providers()
+    all_providers.cache_clear()
+    install(site, example("python"))
+    assert [provider.name for provider in all_providers()] == [*(provider.name for provider in before), "acme"]
+    (deployment,) = from_environment({"ACME_API_KEY": "k"})
+    assert (deployment.name, deployment.base_url) == ("acme", "https://api.acme.example/v1")
+    assert deployment.provider.recognises("acme-large")
+    assert not deployment.provider.self_hosted
+
+
+@pytest.mark.parametrize(
+    ("module", "entry", "told"),
+    [
+        ("PROVIDER = 1", None, "expected a Provider, found int"),
+        ("PROVIDER = 1", "acme_headgate:OTHER", "cannot be loaded"),
+        ("import nothing_of_that_name", None, "cannot be loaded"),
+        (example("python").replace('"acme"', '"groq"'), None, "there is a provider called 'groq' already"),
+    ],
+)
+def test_an_added_provider_that_cannot_serve_is_told(site: Path, module: str, entry: str | None, told: str) -> None:
+    install(site, module, entry)
+    with pytest.raises(ConfigError) as caught:
+        all_providers()
+    assert told in caught.value.message
+    assert 'headgate.providers: acme = "acme_headgate:' in caught.value.message
+    assert "of acme-headgate" in caught.value.message

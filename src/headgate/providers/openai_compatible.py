@@ -1,4 +1,4 @@
-"""Any other server that imitates these APIs: llama.cpp, LM Studio, SGLang, a company without a file here.
+"""Any other server that imitates these APIs: a company or a program without a file here.
 
 All dialects are declared, because nothing is known of the server: its own 404 tells best what it lacks.
 """
@@ -9,6 +9,16 @@ PROVIDER = Provider(
     name="openai_compatible",
     title="OpenAI-compatible server",
     base_url="",
-    dialects=("openai.chat", "openai.completions", "openai.embeddings", "openai.responses", "anthropic.messages"),
+    dialects=(
+        "openai.chat",
+        "openai.completions",
+        "openai.embeddings",
+        "openai.responses",
+        "anthropic.messages",
+        "rerank",
+        "openai.audio",
+        "openai.images",
+        "openai.files",
+    ),
     self_hosted=True,
 )

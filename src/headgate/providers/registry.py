@@ -1,6 +1,7 @@
 """Finds the provider files, and tells what the environment configures.
 
-Every module of this folder that holds a `PROVIDER` is a provider; there is no list to keep.
+Every module of this folder that holds a `PROVIDER` is a provider, and so is every `Provider` that an installed
+distribution names under the entry point group "headgate.providers"; there is no list to keep.
 """
 
 import pkgutil
@@ -8,10 +9,14 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 
 from headgate import providers
 from headgate.errors import ConfigError
 from headgate.providers.base import Deployment, Provider, Secret, header_safe
+
+GROUP = "headgate.providers"
+"""The entry point group under which other distributions add providers (docs/adding-a-provider.md)."""
 
 _ANY_SERVER = "openai_compatible"
 """The provider that an unknown `<NAME>_BASE_URL` makes."""
@@ -39,9 +44,35 @@ providers is the way to be exact: with one, the environment makes none."""
 
 @cache
 def all_providers() -> tuple[Provider, ...]:
-    """Every provider there is a file for, by module name."""
+    """Every provider: those there is a file for, by module name, then those of other distributions, by name.
+
+    Raises ConfigError, naming the entry point, for one that cannot be loaded, is none, or takes a name that is taken.
+    """
     names = (found.name for found in pkgutil.iter_modules(providers.__path__, f"{providers.__name__}."))
-    return tuple(module.PROVIDER for module in map(import_module, names) if hasattr(module, "PROVIDER"))
+    found = {
+        module.PROVIDER.name: module.PROVIDER for module in map(import_module, names) if hasattr(module, "PROVIDER")
+    }
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        provider = _added(entry)
+        if found.setdefault(provider.name, provider) is not provider:
+            raise ConfigError(f"entry point {_told(entry)}: there is a provider called '{provider.name}' already")
+    return tuple(found.values())
+
+
+def _added(entry: EntryPoint) -> Provider:
+    try:
+        provider = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"entry point {_told(entry)}: cannot be loaded: {error}") from error
+    if not isinstance(provider, Provider):
+        raise ConfigError(f"entry point {_told(entry)}: expected a Provider, found {type(provider).__name__}")
+    return provider
+
+
+def _told(entry: EntryPoint) -> str:
+    """An entry point as its distribution's pyproject.toml has it, with that distribution's name."""
+    source = f" of {entry.dist.name}" if entry.dist is not None else ""
+    return f'{GROUP}: {entry.name} = "{entry.value}"{source}'
 
 
 def by_name(name: str) -> Provider:
@@ -65,10 +96,26 @@ def from_environment(env: Mapping[str, str]) -> list[Deployment]:
 
 
 def _known(provider: Provider, env: Mapping[str, str]) -> Deployment | None:
-    if not _text(env, provider.base_url_env if provider.self_hosted else provider.api_key_env):
+    secrets = {name: secret for name, variable in provider.secrets.items() if (secret := _key(env, variable))}
+    keys = (provider.api_key_env, provider.other_key_env)
+    named = any(_text(env, name) for name in ((provider.base_url_env,) if provider.self_hosted else keys))
+    given = {name: _first(env, variables) for name, variables in provider.options.items()}
+    options = {name: value for name, value in given.items() if value}
+    # Other programs have a use for such secrets: alone, without a region, they are not meant for us.
+    signs = bool(provider.needed_secrets) and secrets.keys() >= set(provider.needed_secrets)
+    if not named and not (signs and options.keys() >= provider.options.keys()):
         return None
-    root = _read(env, provider.base_url_env, provider.root) or provider.base_url
-    return Deployment(provider.name, provider, root, _key(env, provider.api_key_env), provider.on_client_gone)
+    try:
+        root = _read(env, provider.base_url_env, provider.root) or provider.address(options)
+    except ValueError as error:
+        variables = ", ".join(variable for some in provider.options.values() for variable in some)
+        raise ConfigError(f"environment variable {variables}: {error}") from None
+    key = next((key for name in keys if (key := _key(env, name))), None)
+    return Deployment(provider.name, provider, root, key, provider.on_client_gone, options=options, secrets=secrets)
+
+
+def _first(env: Mapping[str, str], variables: tuple[str, ...]) -> str:
+    return next((text for variable in variables if (text := _read(env, variable, header_safe))), "")
 
 
 def _others(env: Mapping[str, str]) -> list[Deployment]:
