@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,50 @@ idle_seconds = 5
     assert "sk-" not in repr(settings)
 
 
+def test_keys_of_the_clients_own_are_off_unless_asked_for(tmp_path: Path) -> None:
+    settings = load(write(tmp_path, "[providers.openai]\nclient_keys = true\n[providers.groq]\napi_key = 'k'"), {})
+    assert [(d.client_keys, d.credential is None) for d in settings.deployments] == [(True, True), (False, False)]
+
+
+def test_options_and_secrets(tmp_path: Path) -> None:
+    text = """
+[providers.frankfurt]
+kind = "bedrock"
+options = { region = "eu-central-1" }
+secrets = { access_key_id = "AKID", secret_access_key = "${SECRET}" }
+"""
+    settings = load(write(tmp_path, text), {"SECRET": "s3cr3t"})
+    (deployment,) = settings.deployments
+    assert deployment.base_url == "https://bedrock-runtime.eu-central-1.amazonaws.com"
+    assert deployment.options == {"region": "eu-central-1"}
+    assert deployment.secrets["secret_access_key"].reveal() == "s3cr3t"
+    assert "s3cr3t" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ("", "base_url`: expected the option 'region', or a base URL of your own"),
+        ("options = { regoin = 'x' }\nbase_url = 'http://h'", "options.regoin`: expected one of region"),
+        ("options = { region = 'a b' }", "options.region`: expected"),
+        ("options = { region = 'x' }\nsecrets = { token = 'x' }", "secrets.token`: expected one of access_key_id, "),
+        (
+            "options = { region = 'x' }\nsecrets = { access_key_id = 'x' }",
+            "secrets`: expected access_key_id and secret_access_key",
+        ),
+        (
+            "base_url = 'http://h'\nsecrets = { access_key_id = 'x', secret_access_key = 's3cr3t' }",
+            "options`: expected region",
+        ),
+    ],
+)
+def test_options_and_secrets_that_are_wrong(tmp_path: Path, section: str, told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, "[providers.bedrock]\n" + section), {})
+    assert told in str(caught.value)
+    assert "s3cr3t" not in str(caught.value)
+
+
 def test_a_file_without_providers_leaves_the_environments(tmp_path: Path) -> None:
     settings = load(write(tmp_path, 'listen = "127.0.0.1:1"'), {"GROQ_API_KEY": "k"})
     assert [d.name for d in settings.deployments] == ["groq"]
@@ -70,6 +115,10 @@ def test_a_file_without_providers_leaves_the_environments(tmp_path: Path) -> Non
         ("[providers.mine]\nkind = 'openai_compatible'", "`providers.mine.base_url`: expected an address"),
         ("[providers.openai]\napi_key = '${UNSET}'", "`providers.openai.api_key`: the environment variable UNSET"),
         ("[providers.openai]\non_client_gone = 'never'", "`providers.openai`"),
+        (
+            "[providers.openai]\nclient_keys = true\napi_key = 'k'",
+            "`providers.openai.client_keys`: expected no key of ours",
+        ),
         ("[limits]\nidle_seconds = 'long'", "$.limits.idle_seconds"),
         ("[keys]\na = 'short'", "`keys.a`: expected at least 16 characters"),
         ("[providers.'a/b']\nkind = 'openai'", "`providers.a/b`: expected a name"),
@@ -115,3 +164,38 @@ def test_is_loopback(host: str, loopback: bool) -> None:
 def test_the_default_database_does_not_depend_on_the_current_folder() -> None:
     assert default_database({"XDG_DATA_HOME": "/data"}) == Path("/data/headgate/headgate.db")
     assert default_database({}).is_absolute()
+
+
+def test_a_service_accounts_key_is_read_from_its_file(tmp_path: Path) -> None:
+    key = {"token_uri": "https://t", "client_email": "a@b", "private_key_id": "k", "private_key": "PEM"}
+    (tmp_path / "key.json").write_text(json.dumps(key))
+    text = f"[providers.vertex.options]\nservice_account_file = '{tmp_path}/key.json'"
+    (vertex,) = load(write(tmp_path, text), {}).deployments
+    assert vertex.grant is not None
+    assert vertex.grant.token_url == "https://t"
+    assert "PEM" not in repr(vertex)
+
+
+@pytest.mark.parametrize("content", [None, "{}", '{"private_key":"SECRET"}'])
+def test_a_service_accounts_key_that_is_none_stops_the_start(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "key.json").write_text(content)
+    text = f"[providers.vertex.options]\nservice_account_file = '{tmp_path}/key.json'"
+    with pytest.raises(ConfigError, match=r"providers\.vertex\.options") as raised:
+        load(write(tmp_path, text), {})
+    assert "SECRET" not in str(raised.value)
+
+
+def test_entra_id(tmp_path: Path) -> None:
+    text = """
+[providers.azure]
+base_url = "https://mine.openai.azure.com"
+[providers.azure.options]
+tenant_id = "tenant"
+client_id = "client"
+[providers.azure.secrets]
+client_secret = "s3cret"
+"""
+    (azure,) = load(write(tmp_path, text), {}).deployments
+    assert azure.grant is not None
+    assert azure.grant.token_url == "https://login.microsoftonline.com/tenant/oauth2/v2.0/token"

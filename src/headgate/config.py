@@ -7,7 +7,8 @@ import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -30,6 +31,12 @@ class ProviderSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The provider's name; the section's own name where it is left out."""
     base_url: str | None = None
     api_key: str | None = None
+    options: dict[str, str] = {}
+    """Further settings that the provider needs, e.g. `region`."""
+    secrets: dict[str, str] = {}
+    """What it may take in the place of a key, e.g. `access_key_id` and `secret_access_key`."""
+    client_keys: bool = False
+    """Clients bring their own keys for this provider, which go on to it; so it has no `api_key`."""
     on_client_gone: OnClientGone | None = None
     models: tuple[str, ...] = ()
     """Further model names that this deployment serves."""
@@ -156,30 +163,67 @@ def _listen(text: str, source: str) -> tuple[str, int]:
 
 def _deployment(name: str, section: ProviderSection, source: str) -> Deployment:
     where = f"{source}: `providers.{name}"
-    kind = section.kind or name
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{where}`: expected a name of lower-case letters, digits, '.', '_' and '-'")
-    try:
-        provider = registry.by_name(kind)
-    except ValueError as error:
-        raise ConfigError(f"{where}.kind`: {error}") from error
-    try:
-        base_url = provider.root(section.base_url) if section.base_url else provider.base_url
-    except ValueError as error:
-        raise ConfigError(f"{where}.base_url`: {error}") from error
-    try:
+    with _told(f"{where}.kind"):
+        provider = registry.by_name(section.kind or name)
+    with _told(f"{where}.base_url"):
+        base_url = provider.root(section.base_url) if section.base_url else provider.address(section.options)
+        if not base_url:
+            raise ValueError(f"expected an address: {provider.name} has none of its own")
+    with _told(f"{where}.api_key"):
         api_key = header_safe(section.api_key) if section.api_key else None
-    except ValueError as error:
-        raise ConfigError(f"{where}.api_key`: {error}") from error
-    if not base_url:
-        raise ConfigError(f"{where}.base_url`: expected an address: {kind} has none of its own")
-    return Deployment(
+    if section.client_keys and (section.api_key or section.secrets):
+        raise ConfigError(f"{where}.client_keys`: expected no key of ours beside it: whose key pays must be plain")
+    secrets = _checked(section.secrets, provider.secrets, f"{where}.secrets")
+    options = _checked(section.options, provider.known_options, f"{where}.options")
+    if secrets and not secrets.keys() >= set(provider.needed_secrets):
+        raise ConfigError(f"{where}.secrets`: expected {' and '.join(provider.needed_secrets)}")
+    if secrets and provider.needed_secrets and not options.keys() >= provider.options.keys():
+        raise ConfigError(f"{where}.options`: expected {' and '.join(provider.options)}")
+    files = {secret: options[option] for secret, option in provider.secret_files.items() if option in options}
+    deployment = Deployment(
         name=name,
         provider=provider,
         base_url=base_url,
         credential=Secret(api_key) if api_key else None,
         on_client_gone=section.on_client_gone or provider.on_client_gone,
+        client_keys=section.client_keys,
+        options=options,
+        secrets={name: Secret(text) for name, text in secrets.items()} | _read_secrets(files, f"{where}.options"),
     )
+    with _told(f"{where}.options"):
+        deployment.short_lived  # noqa: B018  (read once here, so that a bad key stops the start and not a request)
+    return deployment
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """What is wrong with a value is told with its key's path."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"{where}`: {error}") from None
+
+
+def _read_secrets(files: Mapping[str, str], where: str) -> dict[str, Secret]:
+    """The secrets that stand in files of their own."""
+    try:
+        return {name: Secret(Path(file).expanduser().read_text(encoding="utf-8")) for name, file in files.items()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{where}`: a file with a secret cannot be read: {error}") from error
+
+
+def _checked(given: Mapping[str, str], known: Collection[str], where: str) -> Mapping[str, str]:
+    """The further settings of a provider, if it knows them and they can stand in a URL or header."""
+    for name, value in given.items():
+        if name not in known:
+            raise ConfigError(f"{where}.{name}`: expected one of {', '.join(known) or 'none'}")
+        try:
+            header_safe(value)
+        except ValueError as error:
+            raise ConfigError(f"{where}.{name}`: {error}") from error
+    return given
 
 
 def _parse(path: Path, env: Mapping[str, str]) -> File:

@@ -15,6 +15,7 @@ from headgate.gateway.relay import Patience
 from headgate.gateway.upstream import TimeLimits
 from headgate.net.asgi import Application
 from headgate.net.client import HttpUpstream
+from headgate.net.tokens import Tokens
 from headgate.records import RecordLog
 from headgate.routing.catalogue import Catalogue
 from headgate.routing.models import Models
@@ -44,8 +45,9 @@ def build(settings: Settings, log: RecordLog | None = None) -> Assembly:
     keys = Keys(settings.keys)
     upstream = HttpUpstream()
     time_limits = TimeLimits(limits.connect_seconds, limits.first_byte_seconds, limits.idle_seconds)
+    bounds = Bounds(time_limits, limits.drain_seconds, Patience(limits.drain_mib * _MIB))
     gateway = Gateway(
-        forwarder=Forwarder(upstream, Bounds(time_limits, limits.drain_seconds, Patience(limits.drain_mib * _MIB))),
+        forwarder=Forwarder(upstream, bounds, credentials=Tokens(upstream, time.time)),
         models=models,
         keys=keys,
         log=log,

@@ -135,9 +135,10 @@ class FakeClient:
         self.aborted = True
 
 
-def deployment(name: str, *, policy: OnClientGone = OnClientGone.CUT) -> Deployment:
+def deployment(name: str, *, policy: OnClientGone = OnClientGone.CUT, client_keys: bool = False) -> Deployment:
     provider = registry.by_name(name)
-    return Deployment(name, provider, provider.base_url, Secret(f"sk-{name}-credential"), policy)
+    credential = None if client_keys else Secret(f"sk-{name}-credential")
+    return Deployment(name, provider, provider.base_url, credential, policy, client_keys)
 
 
 def clock() -> Clock:

@@ -42,6 +42,20 @@ def test_without_a_key(headers: tuple[tuple[bytes, bytes], ...]) -> None:
     assert authenticate(request, OPEN) is None
 
 
+def test_a_key_may_come_in_the_query_as_googles_does() -> None:
+    assert authenticate(Request("POST", "/v1/x", b"alt=sse&key=a-key-of-some-length", [], b""), KEYS) == "team-a"
+
+
+@pytest.mark.parametrize(
+    ("keys", "theirs"), [(KEYS, [b"sk-theirs"]), (OPEN, [b"Bearer a-key-of-some-length", b"sk-theirs"])]
+)
+def test_what_is_no_gateway_key_is_the_clients_own(keys: Keys, theirs: list[bytes]) -> None:
+    headers = [(b"authorization", b"Bearer a-key-of-some-length"), (b"x-api-key", b"sk-theirs")]
+    request = Request("POST", "/v1/chat/completions", b"", headers, CHAT)
+    admission = admit(request, locate(request), keys, MemoryRecordLog())
+    assert [value for _, value in admission.credentials] == theirs
+
+
 def test_the_ask_is_read() -> None:
     request = post("/v1/chat/completions", CHAT)
     admission = admit(request, locate(request), OPEN, MemoryRecordLog())

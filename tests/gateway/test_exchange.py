@@ -1,15 +1,19 @@
 """The spine: conversations in, exactly one record out."""
 
+import gzip
 import json
+from dataclasses import replace
 
 import pytest
 
 from headgate.errors import UpstreamCut, UpstreamUnreachable
 from headgate.gateway.forward import Bounds
+from headgate.gateway.headers import CREDENTIALS
 from headgate.gateway.relay import Patience
 from headgate.gateway.request import Request
-from headgate.gateway.upstream import Head
-from headgate.providers.base import OnClientGone
+from headgate.gateway.upstream import Head, UpstreamRequest
+from headgate.providers import registry
+from headgate.providers.base import Deployment, OnClientGone, Secret
 from headgate.records import Ending
 from headgate.usage import Basis
 
@@ -21,6 +25,7 @@ from .fakes import (
     HANG,
     JSON,
     MESSAGES,
+    SSE,
     USAGE,
     FakeCall,
     FakeClient,
@@ -144,6 +149,16 @@ async def test_an_error_told_in_the_stream() -> None:
     assert "overloaded_error" in record.reading.in_stream_error
 
 
+async def test_a_compressed_stream_passes_as_it_is_8_17() -> None:
+    squeezed = gzip.compress(FIRST + FINISH + USAGE + DONE, mtime=0)
+    headers = [*SSE, (b"content-encoding", b"gzip"), (b"content-length", str(len(squeezed)).encode())]
+    scene, client = stage(ok(squeezed[:50], squeezed[50:], headers=headers)), FakeClient()
+    record = await scene.play(post("/v1/chat/completions", CHAT), client)
+    assert client.body == squeezed, "no frame can be taken out of it"
+    assert set(headers) <= set(client.headers)
+    assert (record.ending, record.reading.usage.output_tokens) == (Ending.COMPLETE, 2)
+
+
 async def test_no_evidence_of_the_end() -> None:
     record = await stage(ok(FIRST)).play(post("/v1/chat/completions", CHAT), FakeClient())
     assert (record.ending, record.reading.basis) == (Ending.INCOMPLETE, Basis.ESTIMATED)
@@ -200,6 +215,15 @@ async def test_a_client_that_leaves_before_the_head(sent: bool, ending: Ending, 
     assert (record.status, record.ending, record.reading.basis) == (499, ending, basis)
 
 
+async def test_a_client_that_leaves_a_whole_answer_is_cut_too_9_13() -> None:
+    client = FakeClient()
+    call = FakeCall(Head(200, JSON), [b'{"id":"c1",', client.leave, HANG])
+    body = CHAT.replace(b'"stream":true,', b"")
+    record = await stage(call).play(post("/v1/chat/completions", body), client)
+    assert call.aborted
+    assert (record.ending, record.streamed, record.reading.basis) == (Ending.CLIENT_LEFT, False, Basis.ESTIMATED)
+
+
 async def test_a_client_that_leaves_after_the_end_has_had_it_all() -> None:
     client = FakeClient()
     call = ok(FIRST, FINISH, USAGE, DONE, client.leave, HANG)
@@ -244,3 +268,154 @@ async def test_an_upstream_that_stays_after_the_end_is_left() -> None:
     assert client.ended
     assert client.body.endswith(DONE)
     assert (record.ending, record.error) == (Ending.COMPLETE, None)
+
+
+UNKNOWN_OPTION = b'{"error":{"message":"Unknown parameter: \'stream_options\'.","type":"invalid_request_error"}}'
+
+
+def refused(body: bytes = UNKNOWN_OPTION, status: int = 400) -> FakeCall:
+    return FakeCall(Head(status, JSON), [body])
+
+
+async def test_a_refused_usage_option_is_left_out_once_and_from_then_on_1_19() -> None:
+    scene, client = stage(refused(), ok(FIRST, FINISH, DONE), ok(FIRST, FINISH, DONE)), FakeClient()
+    record = await scene.play(post("/v1/chat/completions", CHAT), client)
+    assert (client.status, client.body) == (200, FIRST + FINISH + DONE)
+    assert [request.body == CHAT for request in scene.upstream.requests] == [False, True]
+    assert [(a.status, a.error) for a in record.attempts] == [(400, "stream_options_refused"), (200, None)]
+    assert (record.ending, record.reading.basis) == (Ending.COMPLETE, Basis.ESTIMATED)
+    again = await scene.play(post("/v1/chat/completions", CHAT), FakeClient())
+    assert scene.upstream.requests[2].body == CHAT
+    assert [a.status for a in again.attempts] == [200]
+
+
+async def test_a_refusal_that_another_body_would_get_too_teaches_nothing() -> None:
+    quoting = b'{"error":{"message":"messages: expected a list","input":{"stream_options":{}}}}'
+    scene, client = stage(refused(quoting), refused(b"plain"), ok(FIRST, USAGE, DONE)), FakeClient()
+    record = await scene.play(post("/v1/chat/completions", CHAT), client)
+    assert (client.status, client.body) == (400, b"plain"), "the answer to the client's own text"
+    assert (record.ending, len(record.attempts)) == (Ending.REFUSED, 2)
+    after = await scene.play(post("/v1/chat/completions", CHAT), FakeClient())
+    assert (b"stream_options" in scene.upstream.requests[2].body, after.reading.basis) == (True, Basis.REPORTED)
+
+
+@pytest.mark.parametrize(
+    ("body", "answer", "status"),
+    [
+        (CHAT, b'{"error":{"message":"no such model"}}', 400),
+        (CHAT, UNKNOWN_OPTION, 401),
+        (CHAT[:-1] + b',"stream_options":{"include_usage":true}}', UNKNOWN_OPTION, 400),
+    ],
+    ids=["of-something-else", "for-another-reason", "of-the-clients-own-option"],
+)
+async def test_any_other_refusal_passes_byte_for_byte(body: bytes, answer: bytes, status: int) -> None:
+    scene, client = stage(refused(answer, status)), FakeClient()
+    record = await scene.play(post("/v1/chat/completions", body), client)
+    assert (client.status, client.body) == (status, answer)
+    assert (record.ending, len(record.attempts)) == (Ending.REFUSED, 1)
+
+
+async def test_nothing_is_sent_again_for_a_client_that_has_left() -> None:
+    client = FakeClient()
+    scene = stage(FakeCall(Head(400, JSON), [UNKNOWN_OPTION, client.leave]))
+    record = await scene.play(post("/v1/chat/completions", CHAT), client)
+    assert (len(scene.upstream.requests), record.ending) == (1, Ending.REFUSED)
+
+
+THEIRS = b"sk-the-clients-own"
+GATEWAY_KEY = "a-key-of-some-length"
+PRESENTED = [
+    [(b"authorization", b"Bearer " + THEIRS), (b"x-api-key", GATEWAY_KEY.encode())],
+    [(b"authorization", b"Bearer " + GATEWAY_KEY.encode()), (b"x-api-key", THEIRS)],
+    [(b"x-api-key", GATEWAY_KEY.encode()), (b"api-key", THEIRS), (b"x-goog-api-key", THEIRS)],
+]
+ECHO = b'{"error":{"message":"Incorrect key: sk-the-clients-own, sk-openai-credential","type":"invalid_request_error"}}'
+
+
+def everything(sent: UpstreamRequest) -> bytes:
+    return b"|".join([sent.target, sent.body, *(name + b":" + value for name, value in sent.headers)])
+
+
+@pytest.mark.parametrize("keys", [{}, {"team-a": GATEWAY_KEY}], ids=["open", "keys"])
+@pytest.mark.parametrize("headers", PRESENTED, ids=["bearer", "x-api-key", "others"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/p/openai/v1/chat/completions", "/p/openai/v1/unknown"])
+async def test_a_clients_credential_reaches_neither_provider_nor_record(
+    path: str, headers: list[tuple[bytes, bytes]], keys: dict[str, str]
+) -> None:
+    scene = stage(FakeCall(Head(401, JSON), [ECHO]), deployments=[deployment("openai")], keys=keys)
+    query = b"%6bey=" + THEIRS + b"&api-version=1&key=" + GATEWAY_KEY.encode()
+    record = await scene.play(Request("POST", path, query, headers, CHAT), FakeClient())
+    sent = scene.upstream.requests[0]
+    assert THEIRS not in everything(sent)
+    assert GATEWAY_KEY.encode() not in everything(sent)
+    assert sent.target.endswith(b"?api-version=1")
+    assert dict(sent.headers)[b"authorization"] == b"Bearer sk-openai-credential"
+    written = json.dumps(record.as_json(), default=str)
+    assert not [secret for secret in (THEIRS.decode(), GATEWAY_KEY, "sk-openai-credential") if secret in written]
+
+
+@pytest.mark.parametrize("headers", PRESENTED, ids=["bearer", "x-api-key", "others"])
+async def test_where_clients_bring_their_own_keys_these_go_on_and_the_gateways_does_not(
+    headers: list[tuple[bytes, bytes]],
+) -> None:
+    deployments = [deployment("openai", client_keys=True), deployment("groq")]
+    scene = stage(ok(DONE), ok(DONE), deployments=deployments, keys={"team-a": GATEWAY_KEY})
+    await scene.play(post("/v1/chat/completions", CHAT, *headers), FakeClient())
+    sent = scene.upstream.requests[0]
+    own = [pair for pair in headers if THEIRS in pair[1]]
+    assert [pair for pair in sent.headers if pair[0] in CREDENTIALS] == own
+    assert GATEWAY_KEY.encode() not in everything(sent)
+    await scene.play(post("/p/groq/v1/chat/completions", CHAT, *headers), FakeClient())
+    assert THEIRS not in everything(scene.upstream.requests[1]), "for that provider only"
+
+
+async def test_a_key_of_the_clients_own_in_the_query_goes_on_as_a_header() -> None:
+    scene = stage(ok(DONE), deployments=[deployment("openai", client_keys=True)])
+    request = Request("POST", "/v1/chat/completions", b"a=1&key=" + THEIRS, [], CHAT)
+    await scene.play(request, FakeClient())
+    sent = scene.upstream.requests[0]
+    assert (sent.target, dict(sent.headers)[b"x-goog-api-key"]) == (b"/v1/chat/completions?a=1", THEIRS)
+
+
+async def test_a_key_that_is_in_any_text_is_not_blotted_out() -> None:
+    error = b'{"error":{"message":"no such x"}}'
+    scene = stage(FakeCall(Head(404, JSON), [error]))
+    record = await scene.play(post("/v1/chat/completions", CHAT, (b"authorization", b"Bearer x")), FakeClient())
+    assert record.reading.in_stream_error is not None
+    assert "no such x" in record.reading.in_stream_error
+
+
+class Freshener:
+    """Gives tokens, or fails to."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        self.fails = fails
+
+    async def freshen(self, deployment: Deployment) -> Deployment:
+        if self.fails:
+            raise UpstreamUnreachable(f"No access token for {deployment.name} could be had.")
+        return replace(deployment, secrets={"access_token": Secret("fresh")})
+
+
+def entra() -> Deployment:
+    options = {"tenant_id": "t", "client_id": "c"}
+    provider = registry.by_name("azure")
+    return Deployment(
+        "azure", provider, "https://x.test/openai/v1", options=options, secrets={"client_secret": Secret("s")}
+    )
+
+
+async def test_a_short_lived_credential_is_freshened() -> None:
+    scene = stage(ok(DONE), deployments=[entra()])
+    gateway = replace(scene.gateway, forwarder=replace(scene.gateway.forwarder, credentials=Freshener()))
+    await gateway.exchange(post("/v1/chat/completions", CHAT), FakeClient())
+    assert dict(scene.upstream.requests[0].headers)[b"authorization"] == b"Bearer fresh"
+
+
+async def test_a_credential_that_cannot_be_had() -> None:
+    scene, client = stage(ok(DONE), deployments=[entra()]), FakeClient()
+    gateway = replace(scene.gateway, forwarder=replace(scene.gateway.forwarder, credentials=Freshener(fails=True)))
+    await gateway.exchange(post("/v1/chat/completions", CHAT), client)
+    assert client.status == 502
+    assert [record.ending for record in scene.records()] == [Ending.NEVER_SENT]
+    assert not scene.upstream.requests

@@ -1,17 +1,22 @@
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from headgate.dialects.base import Ask
-from headgate.errors import UpstreamTimeout
+from headgate.errors import HeadgateError, UpstreamCut, UpstreamTimeout
+from headgate.framing.eventstream import encode
 from headgate.gateway.admit import Admission
-from headgate.gateway.forward import Farewell, Forwarded, Forwarder, prepare
+from headgate.gateway.forward import Farewell, Forwarded, Forwarder, ending_of, prepare
 from headgate.gateway.locate import locate
+from headgate.gateway.relay import Relayed
 from headgate.gateway.request import Opening, Request
 from headgate.gateway.upstream import Head, TimeLimits
-from headgate.providers.base import OnClientGone
+from headgate.providers.base import OnClientGone, Secret
 from headgate.records import Ending
 from headgate.routing.models import Route
+from headgate.usage import Reading
 
 from .fakes import CHAT, DONE, FIRST, HANG, JSON, FakeCall, FakeClient, FakeUpstream, deployment, ok, post
 
@@ -34,7 +39,7 @@ async def run(call: FakeCall, client: FakeClient, request: Request | None = None
 
 def test_usage_is_asked_for_only_where_it_must_be() -> None:
     asked = admission(post("/v1/chat/completions", CHAT))
-    on_request, unasked = (prepare(asked, route(name), TimeLimits()) for name in ("openai", "mistral"))
+    on_request, unasked = (prepare(asked, route(name), TimeLimits(), 0) for name in ("openai", "mistral"))
     assert json.loads(on_request.request.body)["stream_options"] == {"include_usage": True}
     assert on_request.strip is not None
     assert (unasked.request.body, unasked.strip) == (CHAT, None)
@@ -42,19 +47,27 @@ def test_usage_is_asked_for_only_where_it_must_be() -> None:
 
 def test_a_client_that_asks_itself_keeps_the_frame() -> None:
     body = CHAT[:-1] + b',"stream_options":{"include_usage":true}}'
-    outgoing = prepare(admission(post("/v1/chat/completions", body)), route("openai"), TimeLimits())
+    outgoing = prepare(admission(post("/v1/chat/completions", body)), route("openai"), TimeLimits(), 0)
     assert (outgoing.request.body, outgoing.strip) == (body, None)
 
 
 def test_the_query_passes() -> None:
     request = Request("POST", "/v1/messages", b"beta=true", [], b'{"model":"claude-haiku-4-5","messages":[]}')
-    outgoing = prepare(admission(request), route("anthropic", "claude-haiku-4-5"), TimeLimits())
+    outgoing = prepare(admission(request), route("anthropic", "claude-haiku-4-5"), TimeLimits(), 0)
     assert outgoing.request.target == b"/v1/messages?beta=true"
+
+
+def test_a_path_may_lead_to_an_address_of_its_own() -> None:
+    path = "/v1/projects/p-1/locations/europe-west4/publishers/google/models/vertex%2Fgemini-3:generateContent"
+    outgoing = prepare(admission(post(path, b"{}")), route("vertex", "gemini-3"), TimeLimits(), 0)
+    assert outgoing.request.origin.host == "europe-west4-aiplatform.googleapis.com"
+    assert outgoing.request.host == b"europe-west4-aiplatform.googleapis.com"
+    assert outgoing.request.target.endswith(b"/models/gemini-3:generateContent")
 
 
 def test_the_model_is_edited_in_place() -> None:
     body = b'{"messages":[], "model" : "openai/gpt-4o-mini"}'
-    outgoing = prepare(admission(post("/v1/chat/completions", body)), route("openai"), TimeLimits())
+    outgoing = prepare(admission(post("/v1/chat/completions", body)), route("openai"), TimeLimits(), 0)
     assert outgoing.request.body == b'{"messages":[], "model" : "gpt-4o-mini"}'
 
 
@@ -120,3 +133,88 @@ async def test_head_without_a_body() -> None:
     forwarded = await run(FakeCall(Head(204, [])), FakeClient())
     assert forwarded.ending is Ending.INCOMPLETE
     assert forwarded.first_byte_ns is None
+
+
+ENDED, CUT, LEFT, STOPPED = {"ended": True}, {"error": UpstreamCut("lost")}, {"left": True}, dict[str, Any]()
+DONE_SEEN, NO_END, TOLD = {"terminal_evidence": "[DONE]"}, dict[str, Any](), {"in_stream_error": "overloaded"}
+
+
+@pytest.mark.parametrize(
+    ("relayed", "status", "reading", "metered", "ending"),
+    [
+        (ENDED, 200, DONE_SEEN, True, Ending.COMPLETE),
+        (ENDED, 200, NO_END, False, Ending.COMPLETE),
+        (CUT, 200, DONE_SEEN, True, Ending.COMPLETE),
+        (ENDED, 200, NO_END, True, Ending.INCOMPLETE),
+        (LEFT, 200, NO_END, True, Ending.CLIENT_LEFT),
+        (LEFT, 200, DONE_SEEN, True, Ending.COMPLETE),
+        (LEFT | ENDED, 200, DONE_SEEN, True, Ending.CLIENT_LEFT),
+        (CUT, 200, NO_END, True, Ending.UPSTREAM_CUT),
+        (STOPPED, 200, NO_END, True, Ending.GATEWAY_FAILED),
+        (ENDED, 200, DONE_SEEN | TOLD, True, Ending.UPSTREAM_ERROR),
+        (LEFT, 200, TOLD, True, Ending.UPSTREAM_ERROR),
+        (CUT, 200, TOLD, True, Ending.UPSTREAM_ERROR),
+        (ENDED, 429, NO_END, True, Ending.REFUSED),
+        (CUT, 500, TOLD, True, Ending.REFUSED),
+    ],
+)  # fmt: skip
+def test_every_outcome_has_one_name(
+    relayed: dict[str, Any], status: int, reading: dict[str, Any], metered: bool, ending: Ending
+) -> None:
+    went = Relayed(bytes_in=9, bytes_out=9, first_byte_ns=1, **relayed)
+    assert ending_of(went, status, Reading(**reading), metered=metered) is ending
+
+
+CONVERSE = "/model/amazon.nova-lite-v1%3A0/converse-stream"
+EVENTS = [(b"content-type", b"application/vnd.amazon.eventstream")]
+EVENT = encode({":message-type": "event", ":event-type": "messageStart"}, b'{"role":"assistant"}')
+LAST = encode({":message-type": "event", ":event-type": "metadata"}, b'{"usage":{"inputTokens":3,"outputTokens":4}}')
+
+
+def test_a_signature_covers_what_is_sent() -> None:
+    """The model's prefix is gone, our headers are signed, and nothing is left of the client's own signature."""
+    theirs = [
+        (b"authorization", b"AWS4-HMAC-SHA256 theirs"), (b"x-amz-date", b"20000101T000000Z"),
+        (b"x-amz-security-token", b"theirs"), (b"x-amz-content-sha256", b"theirs"), (b"x-kept", b"1"),
+    ]  # fmt: skip
+    path = CONVERSE.replace("amazon", "bedrock%2Famazon")
+    asked = admission(Request("POST", path, b"", theirs, b"{}"))
+    secrets = {"access_key_id": Secret("AKID"), "secret_access_key": Secret("s"), "session_token": Secret("ours")}
+    aws = replace(deployment("bedrock"), credential=None, options={"region": "us-east-1"}, secrets=secrets)
+    sent = prepare(asked, Route(aws, "amazon.nova-lite-v1:0"), TimeLimits(), 1_795_183_629 * 10**9).request
+    assert sent.target == b"/model/amazon.nova-lite-v1%3A0/converse-stream"
+    assert [name for name, _ in sent.headers].count(b"authorization") == 1
+    assert not any(b"theirs" in value for _, value in sent.headers)
+    headers = dict(sent.headers)
+    assert headers[b"x-kept"] == b"1"
+    assert (headers[b"x-amz-date"], headers[b"x-amz-security-token"]) == (b"20261120T140709Z", b"ours")
+    assert b"SignedHeaders=accept-encoding;host;x-amz-date;x-amz-security-token;x-kept," in headers[b"authorization"]
+
+
+async def converse(*steps: bytes | HeadgateError) -> tuple[FakeClient, Forwarded]:
+    client = FakeClient()
+    asked = admission(post(CONVERSE, b"{}"))
+    call = ok(*steps, headers=EVENTS)
+    opening = Opening("ex_1", 0, 0, lambda: 5)
+    return client, await Forwarder(FakeUpstream([call])).forward(asked, route("bedrock", None), client, opening)
+
+
+async def test_a_binary_stream_that_breaks_off_between_frames_is_told() -> None:
+    client, forwarded = await converse(EVENT, UpstreamTimeout("silent"))
+    told = client.body.removeprefix(EVENT)
+    assert b"modelTimeoutException" in told
+    assert b"silent" in told
+    assert (client.ended, client.aborted, forwarded.ending) == (True, False, Ending.UPSTREAM_CUT)
+
+
+@pytest.mark.parametrize("part", [EVENT[:30], EVENT[:-1] + b"?"])
+async def test_a_binary_stream_that_breaks_off_elsewhere_is_broken(part: bytes) -> None:
+    client, forwarded = await converse(EVENT, part, UpstreamTimeout("silent"))
+    assert client.body == EVENT + part
+    assert (client.ended, client.aborted, forwarded.ending) == (False, True, Ending.UPSTREAM_CUT)
+
+
+async def test_a_binary_stream_that_breaks_after_its_own_end_is_whole() -> None:
+    client, forwarded = await converse(EVENT, LAST, UpstreamTimeout("silent"))
+    assert client.body == EVENT + LAST
+    assert (client.ended, client.aborted, forwarded.ending) == (True, False, Ending.COMPLETE)

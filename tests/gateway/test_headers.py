@@ -1,4 +1,6 @@
-from headgate.gateway.headers import to_client, to_upstream, value_of
+import pytest
+
+from headgate.gateway.headers import bare, credentials_of, to_client, to_upstream, value_of, without_key
 
 CREDENTIAL = [(b"authorization", b"Bearer ours")]
 
@@ -19,13 +21,18 @@ def test_credentials_and_the_hops_own_headers_stay() -> None:
         (b"cookie", b"c"), (b"host", b"h"), (b"content-length", b"9"), (b"transfer-encoding", b"chunked"),
         (b"connection", b"close, X-Hop"), (b"x-hop", b"1"), (b"te", b"trailers"), (b"upgrade", b"h2c"),
         (b"expect", b"100-continue"), (b"x-provider", b"openai"), (b"x-forwarded-for", b"10.0.0.1"),
-        (b"content-encoding", b"zstd"),
+        (b"content-encoding", b"zstd"), (b"x-amz-security-token", b"t"), (b"ocp-apim-subscription-key", b"k"),
     ]  # fmt: skip
     assert to_upstream(theirs, [], metered=True) == [(b"accept-encoding", b"identity")]
 
 
 def test_an_unmetered_answer_may_be_compressed() -> None:
     assert to_upstream([(b"accept-encoding", b"gzip")], [], metered=False) == [(b"accept-encoding", b"gzip")]
+
+
+@pytest.mark.parametrize("asked", [b"zstd", b"gzip, br"])
+def test_a_metered_answer_is_asked_for_uncompressed_8_16(asked: bytes) -> None:
+    assert to_upstream([(b"accept-encoding", asked)], [], metered=True) == [(b"accept-encoding", b"identity")]
 
 
 def test_the_providers_headers_come_back() -> None:
@@ -50,3 +57,26 @@ def test_a_stream_is_not_to_be_held_back() -> None:
 def test_value_of() -> None:
     assert value_of([(b"a", b"1"), (b"a", b"2")], b"a") == "1"
     assert value_of([], b"a") == ""
+
+
+@pytest.mark.parametrize(
+    ("query", "keys", "left"),
+    [
+        (b"", [], b""),
+        (b"alt=sse", [], b"alt=sse"),
+        (b"key=AIza-1", [b"AIza-1"], b""),
+        (b"alt=sse&key=AIza%2D1&a=%20+", [b"AIza-1"], b"alt=sse&a=%20+"),
+        (b"%6Bey=AIza-1&keys=2&monkey=3", [b"AIza-1"], b"keys=2&monkey=3"),
+        (b"key=a&key=b&key", [b"a", b"b"], b""),
+        (b"key=a%0d%0ax-evil:%201", [], b""),
+    ],
+)
+def test_a_key_in_the_query_is_a_credential_and_taken_out(query: bytes, keys: list[bytes], left: bytes) -> None:
+    theirs = [(b"x-api-key", b"mine"), (b"accept", b"*/*")]
+    assert credentials_of(theirs, query) == [(b"x-api-key", b"mine"), *((b"x-goog-api-key", key) for key in keys)]
+    assert without_key(query) == left
+
+
+def test_a_credential_without_its_scheme() -> None:
+    assert {bare(value) for value in (b"Bearer k ", b"bearer  k", b" BEARER k", b"k", b" k ")} == {b"k"}
+    assert [bare(b"Basic k"), bare(b"Bearer"), bare(b"")] == [b"Basic k", b"", b""]

@@ -61,6 +61,14 @@ def test_anthropic_clients_get_their_shape() -> None:
     assert listed["first_id"] == listed["data"][0]["id"]
 
 
+@pytest.mark.parametrize("header", [b"x-goog-api-client", b"x-goog-api-key"])
+def test_googles_clients_get_their_shape(header: bytes) -> None:
+    listed = body(local(), get("/v1/models", (header, b"x")))
+    assert {model["name"] for model in listed["models"]} == {"models/gpt-4o-mini", "models/claude-haiku-4-5"}
+    one = body(local(), get("/v1/models/gpt-4o-mini", (header, b"x")))
+    assert one == {"name": "models/gpt-4o-mini", "displayName": "gpt-4o-mini"}
+
+
 def test_one_model() -> None:
     assert body(local(), get("/v1/models/gpt-4o-mini"))["owned_by"] == "openai"
     answer = local().answer(get("/v1/models/nobody"))

@@ -20,6 +20,11 @@ def ask(method: str, path: str, body: bytes = b"{}", *headers: tuple[bytes, byte
         ("POST", "/v1/responses", "openai.responses", "create", "/responses"),
         ("POST", "/v1/responses/compact", "openai.responses", "compact", "/responses/compact"),
         ("POST", "/v1/messages", "anthropic.messages", "create", "/messages"),
+        ("POST", "/openai/v1/chat/completions", "openai.chat", "create", "/chat/completions"),
+        ("POST", "/v1/rerank", "rerank", "create", "/rerank"),
+        ("POST", "/v2/chat", "cohere", "chat", "/v2/chat"),
+        ("POST", "/v1/chat", "cohere", "chat_v1", "/v1/chat"),
+        ("POST", "/api/chat", "ollama", "chat", "/api/chat"),
     ],
 )
 def test_paths(method: str, path: str, dialect: str, operation: str, below: str) -> None:
@@ -64,8 +69,8 @@ def test_the_body_tells_where_the_path_does_not(body: bytes, headers: list[tuple
 
 
 def test_opaque_paths() -> None:
-    place = locate(ask("POST", "/p/groq/v1/audio/transcriptions"))
-    assert (place.deployment, place.path, place.dialect) == ("groq", "/audio/transcriptions", None)
+    place = locate(ask("POST", "/p/groq/v1/fine_tuning/jobs"))
+    assert (place.deployment, place.path, place.dialect) == ("groq", "/v1/fine_tuning/jobs", None)
     assert place.opaque
     known = locate(ask("POST", "/p/groq/chat/completions"))
     assert known.dialect is not None
@@ -73,8 +78,15 @@ def test_opaque_paths() -> None:
 
 
 def test_the_header_names_a_deployment_for_any_path() -> None:
-    place = locate(ask("GET", "/v1/files", b"", (b"x-provider", b"openai")))
-    assert (place.deployment, place.path, place.dialect) == ("openai", "/files", None)
+    place = locate(ask("GET", "/v1/evals", b"", (b"x-provider", b"openai")))
+    assert (place.deployment, place.path, place.dialect) == ("openai", "/v1/evals", None)
+
+
+def test_a_deployment_of_azures_is_the_model() -> None:
+    place = locate(ask("POST", "/openai/deployments/my%2Dgpt/chat/completions"))
+    assert place.dialect is not None
+    assert (place.dialect.name, place.model) == ("azure.deployments", "my-gpt")
+    assert place.path == "/openai/deployments/my%2Dgpt/chat/completions"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ upstream.py   what goes out: UpstreamRequest, Call (the protocol that net/client
 admit.py      a Request becomes an Admission, or is refused
 headers.py    which headers pass, each way
 forward.py    an Admission and a Route become a Forwarded: one attempt, its call, its answer
+habits.py     what deployments turned out not to take, and the look into a refusal that tells
 relay.py      chunks on, unchanged, the meter watching
 record.py     a Forwarded becomes a Record
 """

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from headgate.access.keys import Keys
 from headgate.dialects.base import Ask
 from headgate.errors import Busy, Unauthorized
-from headgate.gateway.headers import CREDENTIALS
+from headgate.gateway.headers import bare, credentials_of
 from headgate.gateway.locate import Place
 from headgate.gateway.request import Request
+from headgate.gateway.upstream import Headers
 from headgate.records import RecordLog
 
 
@@ -20,6 +21,8 @@ class Admission:
     ask: Ask
     key: str | None
     """The name of the gateway key it came with; None where the gateway is open."""
+    credentials: Headers = ()
+    """The client's own, for a deployment that is called with them; a gateway key is never among them."""
 
 
 def admit(request: Request, place: Place, keys: Keys, log: RecordLog) -> Admission:
@@ -33,19 +36,18 @@ def admit(request: Request, place: Place, keys: Keys, log: RecordLog) -> Admissi
         raise request.unreadable
     if not log.accepting:
         raise Busy("The gateway cannot write its records at the moment, so it takes no requests.")
-    return Admission(request, place, read_ask(request, place), key)
+    own = [pair for pair in credentials_of(request.headers, request.query) if keys.holder(bare(pair[1])) is None]
+    return Admission(request, place, read_ask(request, place), key, own)
 
 
 def authenticate(request: Request, keys: Keys) -> str | None:
     """The name of the request's gateway key; None where no keys are set, and so everyone may come."""
     if keys.open:
         return None
-    for header in CREDENTIALS:
-        value = request.header(header)
-        if value is not None:
-            name = keys.holder(value.removeprefix(b"Bearer ").strip())
-            if name is not None:
-                return name
+    for _, value in credentials_of(request.headers, request.query):
+        name = keys.holder(bare(value))
+        if name is not None:
+            return name
     raise Unauthorized("This gateway needs one of its own keys, as a bearer token or in x-api-key.")
 
 

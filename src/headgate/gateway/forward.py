@@ -6,18 +6,19 @@ dialect, an error frame inside a stream that had begun, or a broken connection w
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from headgate.dialects import registry
 from headgate.dialects.base import Answer, Ask, FrameFilter
 from headgate.errors import Busy, HeadgateError, UpstreamUnreachable
 from headgate.gateway.admit import Admission
 from headgate.gateway.answer import answer_error, tell_failure
-from headgate.gateway.headers import to_client, to_upstream, value_of
+from headgate.gateway.habits import REFUSALS, Habits, OptionRefused, Peeked
+from headgate.gateway.headers import to_client, to_upstream, value_of, without_key
 from headgate.gateway.relay import Patience, Relayed, Watch, relay
 from headgate.gateway.request import Client, ClientGone, Opening
-from headgate.gateway.upstream import Call, CallAborted, Head, TimeLimits, Upstream, UpstreamRequest
-from headgate.providers.base import Deployment, OnClientGone, StreamUsage
+from headgate.gateway.upstream import Call, CallAborted, Credentials, Head, TimeLimits, Upstream, UpstreamRequest
+from headgate.providers.base import OnClientGone, Outbound
 from headgate.records import Attempt, Ending
 from headgate.routing.models import Route
 from headgate.usage import Basis, Estimate, Reading
@@ -54,41 +55,57 @@ class Outgoing:
 
     request: UpstreamRequest
     strip: FrameFilter | None
+    asks: bool = False
+    """The body holds a usage option that the client did not write."""
 
+
+_SSE = "text/event-stream"
+_CUT_SHORT = {"unterminated_frame", "corrupt_frame", "undecodable_encoding"}
+"""What a meter notes where it does not stand between two frames, or cannot know."""
 
 CLIENT_CLOSED = 499
 """The status on record where the client left before one was sent (nginx's convention)."""
 
 
-def prepare(admission: Admission, route: Route, limits: TimeLimits) -> Outgoing:
-    """The request as it goes on: the client's own bytes, apart from the two named edits (architecture, 1 and 2)."""
+def prepare(admission: Admission, route: Route, limits: TimeLimits, at_ns: int, *, ask_usage: bool = True) -> Outgoing:
+    """The request as it goes on: the client's own bytes, apart from the two named edits (architecture, 1 and 2).
+
+    `at_ns` is the wall clock, for a credential that signs the request: it comes last, over what is sent. Without
+    `ask_usage` the second edit is left out, for a deployment that refuses it.
+    """
     request, place, ask, deployment = admission.request, admission.place, admission.ask, route.deployment
-    path, body, strip = place.path, request.body, None
+    path, body, strip, asking = place.path, request.body, None, None
     if place.dialect is not None and route.model is not None and route.model != ask.model:
         if place.model is None:
             body = place.dialect.with_model(body, route.model)
         elif place.operation is not None:
             path = registry.with_parameter(place.operation, path, "model", route.model)
-    if place.dialect is not None and place.metered and asks_for_usage(deployment):
+    if ask_usage and place.dialect is not None and place.metered and deployment.asks_for_usage(request.query):
         asking = place.dialect.with_usage_frame(body, ask)
         if asking is not None:
             body = asking
             strip = None if ask.wants_usage else place.dialect.usage_frame_filter()
-    outgoing = UpstreamRequest(
+    dialect = place.dialect.name if place.dialect is not None else None
+    deployment = deployment.at(path)
+    outbound = Outbound(
         method=request.method.encode(),
-        origin=deployment.origin,
         host=deployment.host_header,
-        target=deployment.target(path, request.query, place.dialect.name if place.dialect is not None else None),
-        headers=to_upstream(request.headers, deployment.auth_headers(), metered=place.metered),
+        target=deployment.target(path, without_key(request.query), dialect),
+        headers=to_upstream(request.headers, (), metered=place.metered),
+        body=body,
+        at_ns=at_ns,
+    )
+    credential = admission.credentials if deployment.client_keys else deployment.credential_headers(outbound)
+    outgoing = UpstreamRequest(
+        method=outbound.method,
+        origin=deployment.origin,
+        host=outbound.host,
+        target=outbound.target,
+        headers=[*outbound.headers, *credential],
         body=body,
         limits=limits,
     )
-    return Outgoing(outgoing, strip)
-
-
-def asks_for_usage(deployment: Deployment) -> bool:
-    """Whether this provider's streams carry usage only when asked."""
-    return deployment.provider.stream_usage is StreamUsage.ON_REQUEST
+    return Outgoing(outgoing, strip, asks=asking is not None)
 
 
 class Farewell:
@@ -116,15 +133,40 @@ class Farewell:
 
 @dataclass(frozen=True, slots=True)
 class Forwarder:
-    """Forwards: one attempt at one deployment."""
+    """Forwards: one attempt at one deployment, and a second only where the first was refused for an edit of ours."""
 
     upstream: Upstream
     bounds: Bounds = Bounds()
+    habits: Habits = field(default_factory=Habits)
+    credentials: Credentials | None = None
 
     async def forward(self, admission: Admission, route: Route, client: Client, opening: Opening) -> Forwarded:
-        """Make the attempt and pass its answer on."""
-        outgoing = prepare(admission, route, self.bounds.limits)
-        call = self.upstream.open(outgoing.request)
+        """Make the attempt and pass its answer on.
+
+        A refusal of the usage option is not passed on: the request goes once more, without it. It is remembered only
+        if the deployment takes that, so that a client's own bad request, quoted in an error, cannot end the metering.
+        Raises UpstreamUnreachable if the deployment's short-lived credential cannot be had.
+        """
+        if self.credentials is not None and route.deployment.short_lived:
+            route = replace(route, deployment=await self.credentials.freshen(route.deployment))
+        name = route.deployment.name
+        asks = self.habits.takes_option(name)
+        started = opening.now()
+        try:
+            return await self._attempt(admission, route, client, opening, ask_usage=asks)
+        except OptionRefused as refused:
+            first = Attempt(name, refused.status, started, opening.now(), refused.code)
+        forwarded = await self._attempt(admission, route, client, opening, ask_usage=False)
+        if forwarded.upstream_status is not None and forwarded.upstream_status < 400:
+            self.habits.note_refusal(name)
+        return replace(forwarded, attempts=(first, *forwarded.attempts))
+
+    async def _attempt(
+        self, admission: Admission, route: Route, client: Client, opening: Opening, *, ask_usage: bool
+    ) -> Forwarded:
+        """One attempt. Raises OptionRefused, the client told nothing, if it failed for the usage option alone."""
+        outgoing = prepare(admission, route, self.bounds.limits, opening.started_at_ns, ask_usage=ask_usage)
+        call: Call = self.upstream.open(outgoing.request)
         farewell = Farewell(call, route.deployment.on_client_gone, self.bounds.drain_seconds)
         client.on_gone(farewell)
         started = opening.now()
@@ -134,6 +176,10 @@ class Forwarder:
             except (HeadgateError, CallAborted) as cause:
                 forwarded = await _unanswered(cause, call, client, admission, opening)
             else:
+                if outgoing.asks and head.status in REFUSALS:
+                    call = Peeked(call)
+                    if await call.names_option() and not client.gone:
+                        raise OptionRefused(head.status)
                 answering = _Answering(admission, head, outgoing.strip, opening)
                 forwarded = await answering.pass_on(call, client, self.bounds.patience)
         finally:
@@ -174,8 +220,9 @@ class _Answering:
             value_of(head.headers, b"content-encoding"),
             head.headers,
         )
-        self._streams = self._answer.content_type.startswith("text/event-stream") and not self._answer.content_encoding
         dialect, metered = admission.place.dialect, admission.place.metered
+        self._stream_type = dialect.stream_type if dialect is not None else _SSE
+        self._streams = self._answer.content_type.startswith(self._stream_type) and not self._answer.content_encoding
         meter = dialect.meter(self._answer, admission.ask) if dialect is not None and metered else None
         self._watch = Watch(meter, strip if self._streams else None)
         self._started = False
@@ -212,13 +259,19 @@ class _Answering:
 
     async def _finish(self, client: Client, forwarded: Forwarded, relayed: Relayed) -> None:
         """End the client's answer as the upstream's ended: well, or told as failed."""
-        whole = forwarded.ending is Ending.COMPLETE and self._streams and relayed.between_frames
+        open_ended = self._streams and self._between_frames(forwarded.reading, relayed)
+        whole = forwarded.ending is Ending.COMPLETE and open_ended
         if relayed.ended or whole:  # whole by the dialect's own evidence, though the connection broke after it
             await client.end()
         elif forwarded.error is not None and not relayed.left:
-            inband = self._streams and relayed.between_frames
             dialect = self._admission.place.dialect
-            await tell_failure(client, forwarded.error, dialect, self._opening.exchange_id, inband=inband)
+            await tell_failure(client, forwarded.error, dialect, self._opening.exchange_id, inband=open_ended)
+
+    def _between_frames(self, reading: Reading, relayed: Relayed) -> bool:
+        """Whether a frame can follow what the client has: by its last bytes, or where it is binary, by the meter."""
+        if self._stream_type == _SSE:
+            return relayed.between_frames
+        return self._watch.meter is not None and not _CUT_SHORT & reading.anomalies.keys()
 
 
 def _error(relayed: Relayed) -> HeadgateError | None:

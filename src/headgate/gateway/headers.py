@@ -4,9 +4,12 @@ A list of what may pass loses betas, session ids and rate-limit figures that som
 5.16); what must not pass is short and known.
 """
 
+import re
 from collections.abc import Iterator
+from urllib.parse import unquote_to_bytes
 
 from headgate.gateway.upstream import Headers
+from headgate.providers.sigv4 import SIGNATURE_HEADERS
 
 _HOP_BY_HOP = frozenset({
     b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
@@ -14,15 +17,19 @@ _HOP_BY_HOP = frozenset({
 })  # fmt: skip
 
 CREDENTIALS = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key")
-"""Where clients put a key. What comes in here is for headgate, and never goes on to a provider."""
+"""Where clients put a key. What comes in here is for headgate, and goes on to a provider only where the operator says
+so for that provider; so does a `key` in the query, which is another way to write x-goog-api-key."""
+
+_VISIBLE = re.compile(rb"[!-~]+")
 
 _NOT_UPSTREAM = _HOP_BY_HOP | frozenset(CREDENTIALS) | frozenset({
     b"accept-encoding",  # asked anew: the meter must be able to read the answer
     b"content-encoding", b"content-length", b"expect", b"host",  # of the client's transfer, not of ours
     b"cookie", b"origin", b"referer",  # of the page or session that talks to us
     b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip",
+    b"ocp-apim-subscription-key",  # a credential that headgate has no use for
     b"x-provider",
-})  # fmt: skip
+}) | SIGNATURE_HEADERS  # fmt: skip
 
 _NOT_TO_CLIENT = _HOP_BY_HOP | frozenset({b"alt-svc", b"set-cookie", b"strict-transport-security"})
 
@@ -41,6 +48,28 @@ def to_upstream(headers: Headers, credential: Headers, *, metered: bool) -> list
         passed += [pair for pair in headers if pair[0] == b"accept-encoding"]
     passed += credential
     return passed
+
+
+def credentials_of(headers: Headers, query: bytes) -> list[tuple[bytes, bytes]]:
+    """What a client brought to identify itself, as headers, a `key` in the query among them."""
+    found = [pair for pair in headers if pair[0] in CREDENTIALS]
+    keys = (unquote_to_bytes(part.partition(b"=")[2]) for part in query.split(b"&") if _is_key(part))
+    return found + [(b"x-goog-api-key", key) for key in keys if _VISIBLE.fullmatch(key)]
+
+
+def bare(credential: bytes) -> bytes:
+    """A credential header's value without its scheme, which may be written in any case (RFC 9110, 11.1)."""
+    scheme, _, rest = credential.strip().partition(b" ")
+    return rest.strip() if scheme.lower() == b"bearer" else credential.strip()
+
+
+def without_key(query: bytes) -> bytes:
+    """The query without a `key`, every other byte as it was."""
+    return b"&".join(part for part in query.split(b"&") if not _is_key(part))
+
+
+def _is_key(part: bytes) -> bool:
+    return unquote_to_bytes(part.partition(b"=")[0]) == b"key"
 
 
 def to_client(headers: Headers, exchange_id: str, *, resized: bool, stream: bool) -> list[tuple[bytes, bytes]]:

@@ -62,11 +62,14 @@ class LocalAnswers:
             authenticate(request, self._keys)
         except HeadgateError as error:
             return _json(error.status, {"error": {"message": error.message, "type": error.code, "code": error.code}})
-        shape = _anthropic_model if anthropic else _openai_model
-        models = [shape(name, owner) for name, owner in self._models.list_models()]
+        google = any(request.header(name) is not None for name in _GOOGLES)
+        shape = _anthropic_model if anthropic else _google_model if google else _openai_model
+        named = {name: shape(name, owner) for name, owner in self._models.list_models()}
         if model_id:
-            found = next((model for model in models if model["id"] == model_id), None)
-            return _json(200, found) if found else _unknown(model_id)
+            return _json(200, named[model_id]) if model_id in named else _unknown(model_id)
+        models = list(named.values())
+        if google:
+            return _json(200, {"models": models})
         if anthropic:
             ends = {"first_id": models[0]["id"], "last_id": models[-1]["id"]} if models else {}
             return _json(200, {"data": models, "has_more": False, **ends})
@@ -80,6 +83,15 @@ def _openai_model(name: str, owner: str) -> dict[str, Any]:
 def _anthropic_model(name: str, owner: str) -> dict[str, Any]:
     del owner
     return {"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"}
+
+
+_GOOGLES = (b"x-goog-api-client", b"x-goog-api-key")
+"""Headers of Google's clients, which list models below /v1 too (facts/wire.md section 5)."""
+
+
+def _google_model(name: str, owner: str) -> dict[str, Any]:
+    del owner
+    return {"name": f"models/{name}", "displayName": name}
 
 
 def _unknown(model_id: str) -> LocalAnswer:

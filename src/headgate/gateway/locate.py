@@ -15,7 +15,7 @@ class Place:
     """Where a request is addressed."""
 
     path: str
-    """Below the version root, percent-encoding kept: "/chat/completions"."""
+    """Below the version root, percent-encoding kept: "/chat/completions"; as asked where no dialect knows it."""
     dialect: Dialect | None = None
     """None where a provider's path is passed on without being understood."""
     operation: Operation | None = None
@@ -46,13 +46,13 @@ def locate(request: Request) -> Place:
     if request.path == "/" and request.method == "POST":
         dialect, operation = registry.detect(request.body, request.headers)
         return Place(operation.path, dialect, operation, deployment=named)
-    path = below_version(request.path)
+    path = _below_root(request.path)
     for candidate in (path, request.path):
         found = registry.recognise(request.method, candidate)
         if found is not None:
             return _place(candidate, found, named)
     if named is not None:
-        return Place(path, deployment=named)
+        return Place(request.path, deployment=named)
     raise NotFound(
         f"{request.method} {request.path} is not a path of this gateway. Use a provider's own path below /v1, "
         "or /p/PROVIDER/PATH for anything else."
@@ -64,6 +64,11 @@ def below_version(path: str) -> str:
     return path[3:] if path.startswith("/v1/") else path
 
 
+def _below_root(path: str) -> str:
+    """The path below the version root as SDKs write it: /v1, or /openai/v1 as Azure's and Groq's do."""
+    return below_version(path.removeprefix("/openai") if path.startswith("/openai/v1/") else path)
+
+
 def _opaque(request: Request) -> Place:
     name, slash, rest = request.path[len(_OPAQUE) :].partition("/")
     if not name or not slash:
@@ -72,10 +77,10 @@ def _opaque(request: Request) -> Place:
     if "." in segments or ".." in segments:
         raise BadRequest("A path with '.' or '..' segments is not passed on.")
     found = registry.recognise_suffix(request.method, "/" + rest)
-    path = "/" + rest if found is not None and found.dialect.at_origin else below_version("/" + rest)
+    path = "/" + rest
     if found is None:
         return Place(path, deployment=name, opaque=True)
-    return replace(_place(path, found, name), opaque=True)
+    return replace(_place(path if found.dialect.at_origin else below_version(path), found, name), opaque=True)
 
 
 def _place(path: str, found: registry.Match, named: str | None) -> Place:

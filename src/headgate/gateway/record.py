@@ -1,11 +1,12 @@
 """A Forwarded becomes a Record, and the trail of a response id that leads back to its provider."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headgate.dialects.base import Metering
 from headgate.gateway.admit import Admission
 from headgate.gateway.forward import Forwarded
+from headgate.gateway.headers import bare, credentials_of
 from headgate.gateway.locate import Place
 from headgate.gateway.request import Opening, Request
 from headgate.records import Record, RecordLog, Trail
@@ -14,6 +15,9 @@ from headgate.usage import Basis, Reading
 
 _REMEMBERED = 10_000
 """Response ids kept in memory: those whose records may not be on disk yet, and the ones polled most."""
+
+_SECRET = 8
+"""Characters from which on a credential is taken for one: local servers are called with "x", which is in any text."""
 
 
 class Trails:
@@ -90,7 +94,7 @@ def make_record(opening: Opening, request: Request, reached: Reached, forwarded:
         status=forwarded.status,
         ending=forwarded.ending,
         billable=may_cost(request, place),
-        reading=forwarded.reading,
+        reading=_without_credentials(forwarded.reading, request, route),
         counted=counted,
         first_byte_ns=forwarded.first_byte_ns,
         total_ns=opening.now(),
@@ -99,3 +103,18 @@ def make_record(opening: Opening, request: Request, reached: Reached, forwarded:
         attempts=forwarded.attempts,
         error=f"{forwarded.error.code}: {forwarded.error.message}" if forwarded.error is not None else None,
     )
+
+
+def _without_credentials(reading: Reading, request: Request, route: Route | None) -> Reading:
+    """The reading with every credential that a provider's error message quotes blotted out."""
+    message = reading.in_stream_error
+    if message is None:
+        return reading
+    secrets = [bare(value).decode("latin-1") for _, value in credentials_of(request.headers, request.query)]
+    if route is not None:
+        ours = (route.deployment.credential, *route.deployment.secrets.values())
+        secrets += [secret.reveal() for secret in ours if secret is not None]
+    for secret in secrets:
+        if len(secret) >= _SECRET:
+            message = message.replace(secret, "[credential]")
+    return replace(reading, in_stream_error=message)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from headgate.providers.base import Origin
+from headgate.providers.base import Deployment, Origin
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -70,6 +70,13 @@ class Call(Protocol):
 
     def abort(self) -> None:
         """Give up: the connection is closed unless the body was read to its end. Does nothing the second time."""
+
+
+class Credentials(Protocol):
+    """Keeps the credentials that do not last."""
+
+    async def freshen(self, deployment: Deployment) -> Deployment:
+        """The deployment with credentials that are good now. Raises UpstreamUnreachable if there are none to be had."""
 
 
 class Upstream(Protocol):
