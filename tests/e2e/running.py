@@ -1,7 +1,7 @@
 """The gateway as it is served, on a free port, in the test's own process and event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,9 +64,20 @@ async def running_gateway(
         Deployment(provider.name, provider, provider.root(upstream), Secret(CREDENTIAL), on_client_gone)
         for provider in registry.all_providers()
     )
+    async with serving(deployments, limits=limits) as running:
+        yield running
+
+
+@asynccontextmanager
+async def serving(
+    deployments: tuple[Deployment, ...], *, limits: LimitsSection | None = None, keys: Mapping[str, str] | None = None
+) -> AsyncIterator[Running]:
+    """A gateway with these deployments."""
     limits = limits or LimitsSection()
     taken = bind("127.0.0.1", 0)
-    settings = Settings("127.0.0.1", taken.getsockname()[1], Path("unused.db"), deployments, limits=limits)
+    settings = Settings(
+        "127.0.0.1", taken.getsockname()[1], Path("unused.db"), deployments, keys=keys or {}, limits=limits
+    )
     log, started = WatchedLog(), asyncio.Event()
     server = make_server(build(settings, log).application, limits.stop_seconds, started.set)
     serving = asyncio.create_task(server.serve(sockets=[taken]))
