@@ -11,9 +11,6 @@ from tests.dialects.test_multipart import TYPE, form
     ("method", "path", "operation"),
     [
         ("POST", "/files", "upload"),
-        ("GET", "/files/file-1/content", "content"),
-        ("POST", "/batches", "create_batch"),
-        ("GET", "/batches/batch_1", "retrieve_batch"),
         ("POST", "/moderations", "moderate"),
         ("POST", "/uploads/upload_1/parts", "add_upload_part"),
     ],

@@ -27,6 +27,8 @@ KNOWN = (
     "vertex.messages",
     "bedrock.converse",
     "bedrock.invoke",
+    "openai.batches",
+    "anthropic.batches",
 )
 
 
@@ -38,7 +40,7 @@ def test_names_and_aliases() -> None:
     assert [by_name(name).name for name in KNOWN] == list(KNOWN)
     assert by_name("mistral") is by_name("openai.chat")
     with pytest.raises(
-        ValueError, match=r"no dialect is called 'openai'; there are anthropic\.messages, azure\.deployments, "
+        ValueError, match=r"no dialect is called 'openai'; there are anthropic\.batches, anthropic\.messages, "
     ):
         by_name("openai")
 

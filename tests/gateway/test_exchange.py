@@ -419,3 +419,46 @@ async def test_a_credential_that_cannot_be_had() -> None:
     assert client.status == 502
     assert [record.ending for record in scene.records()] == [Ending.NEVER_SENT]
     assert not scene.upstream.requests
+
+
+BATCH_LINE = b'{"response":{"body":{"model":"gpt-4o-mini","usage":{"prompt_tokens":8,"completion_tokens":2}}}}\n'
+
+
+async def test_a_batchs_results_count_once() -> None:
+    created = b'{"id":"batch_1","object":"batch","output_file_id":null}'
+    done = b'{"id":"batch_1","object":"batch","output_file_id":"file-7"}'
+    lines = [(b"content-type", b"application/octet-stream")]
+    results = (FakeCall(Head(200, lines), [BATCH_LINE * 2]) for _ in range(2))
+    scene = stage(*(FakeCall(Head(200, JSON), [body]) for body in (created, done)), *results)
+    records = [
+        await scene.play(request, FakeClient())
+        for request in (
+            post("/v1/batches", b'{"input_file_id":"file-1","endpoint":"/v1/chat/completions"}'),
+            Request("GET", "/v1/batches/batch_1", b"", [], b""),
+            Request("GET", "/v1/files/file-7/content", b"", [], b""),
+            Request("GET", "/v1/files/file-7/content", b"", [], b""),
+        )
+    ]
+    assert [record.counted for record in records] == [False, False, True, False]
+    assert [record.billable for record in records] == [False] * 4
+    assert [record.reading.response_id for record in records] == ["batch_1", "file-7", "file-7", "file-7"]
+    assert records[2].reading.usage.legs[0].usage.input_tokens == 16
+
+
+async def test_results_of_a_batch_from_elsewhere_do_not_count() -> None:
+    call = FakeCall(Head(200, [(b"content-type", b"application/x-jsonl")]), [BATCH_LINE])
+    record = await stage(call).play(Request("GET", "/v1/files/file-9/content", b"", [], b""), FakeClient())
+    assert (record.counted, record.reading.basis) == (False, Basis.REPORTED)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_failure_between_json_lines_is_told_as_a_line(whole: bool) -> None:
+    line = b'{"model":"llama3","message":{"role":"assistant","content":"Hi"},"done":false}\n'
+    cut = UpstreamCut("The connection to the provider was lost.")
+    call = ok(line if whole else line[:-9], cut, headers=[(b"content-type", b"application/x-ndjson")])
+    scene, client = stage(call, deployments=[deployment("ollama")]), FakeClient()
+    record = await scene.play(post("/api/chat", b'{"model":"llama3","messages":[]}'), client)
+    assert record.ending is Ending.UPSTREAM_CUT
+    assert (client.ended, client.aborted) == (whole, not whole)
+    if whole:
+        assert "lost" in json.loads(client.body.removeprefix(line))["error"]

@@ -177,7 +177,7 @@ def test_a_deployment_that_does_not_speak_the_dialect_is_told_with_those_that_do
         models("openai", "anthropic", "deepseek").choose(MESSAGES, model, x_provider)
     assert (
         "openai does not speak anthropic.messages; it speaks openai.chat, openai.completions, openai.embeddings, "
-        "openai.responses, openai.audio, openai.images, openai.files. "
+        "openai.responses, openai.audio, openai.images, openai.files, openai.batches. "
         "Configured providers that speak anthropic.messages: anthropic, deepseek."
     ) in caught.value.message
 
@@ -273,3 +273,10 @@ def test_any_request_gets_a_deployment_that_speaks_its_dialect_or_a_clients_erro
         assert model.lower() == f"{route.deployment.name}/{route.model}".lower()
     else:
         assert route.model == model
+
+
+def test_a_language_that_only_one_self_hosted_server_speaks_is_meant_for_it() -> None:
+    both = models("openai", "ollama")
+    assert both.choose("ollama", "my-own-model").deployment.name == "ollama"
+    with pytest.raises(UnknownModel):
+        both.choose("openai.chat", "my-own-model")

@@ -14,7 +14,10 @@
     openai_media.py         what audio and images share: forms, bodies without usage, usage by modality
     openai_audio.py         /audio/transcriptions, translations and speech
     openai_images.py        /images/generations, edits and variations
-    openai_files.py         files, uploads, batches, moderations: passed on, free
+    openai_files.py         files, uploads, moderations: passed on, free
+    openai_batches.py       /batches, and the content of files, among them the batches' results
+    anthropic_batches.py    /messages/batches
+    batch_results.py        how batches are read, whoever runs them: billed by their results, once
     rerank.py               POST /rerank, as many services have it
     cohere.py               Cohere's own chat, embed, rerank and classify, v2 and v1
     ollama.py               Ollama's own /api/chat, generate and embed
@@ -23,6 +26,11 @@
     json_lines.py           which bodies are JSON lines
     anthropic_wire.py       what carries Anthropic's messages reads: usage, events, whole answers
     anthropic_messages.py   POST /messages
+    google_wire.py          what Google's APIs share: Gemini's usage, framings, errors
+    google_generate.py      generateContent and its like at AI Studio's paths
+    google_interactions.py  the interactions API
+    vertex_generate.py      generateContent at Vertex AI's paths
+    vertex_messages.py      Anthropic's messages at Vertex AI's paths
     bedrock_wire.py         what AWS Bedrock's APIs share: Converse's events, counts, errors
     bedrock_converse.py     /model/{model}/converse, converse-stream and count-tokens
     bedrock_invoke.py       /model/{model}/invoke and invoke-with-response-stream: every model's native bodies

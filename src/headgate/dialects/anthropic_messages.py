@@ -11,13 +11,6 @@ class AnthropicMessages(MessagesDialect):
     operations = (
         Operation("create", "POST", "/messages"),
         Operation("count_input", "POST", "/messages/count_tokens", Metering.FREE),
-        # A result file mixes many responses, so what a batch used is not counted yet.
-        Operation("create_batch", "POST", "/messages/batches", Metering.FREE),
-        Operation("list_batches", "GET", "/messages/batches", Metering.FREE),
-        Operation("retrieve_batch", "GET", "/messages/batches/{batch}", Metering.FREE),
-        Operation("delete_batch", "DELETE", "/messages/batches/{batch}", Metering.FREE),
-        Operation("cancel_batch", "POST", "/messages/batches/{batch}/cancel", Metering.FREE),
-        Operation("batch_results", "GET", "/messages/batches/{batch}/results", Metering.FREE),
     )
 
 

@@ -30,6 +30,8 @@ class Metering(Enum):
     """It is billed: its usage counts."""
     REPEATED = "repeated"
     """It repeats a stored response: its usage counts only if that response's has not been counted yet."""
+    DEFERRED = "deferred"
+    """It is billed later, by what will come under the id that its answer names: metered for that id alone."""
     FREE = "free"
     """It costs nothing: passed on, recorded, not metered."""
 

@@ -130,6 +130,7 @@ class Ollama(Dialect):
     """Ollama's API."""
 
     name = "ollama"
+    stream_type = "application/x-ndjson"
     at_origin = True
     operations = (
         Operation("chat", "POST", "/api/chat"),

@@ -1,8 +1,4 @@
-"""What OpenAI's API does beside inference: files, uploads, batches, moderations. All of it passes on unmetered.
-
-A batch's requests are billed when its results are ready, not by these calls, and its result file mixes many responses:
-its usage is not counted yet.
-"""
+"""What OpenAI's API does beside inference: files, uploads, moderations. All of it passes on unmetered."""
 
 from collections.abc import Sequence
 
@@ -17,7 +13,7 @@ def _free(name: str, method: str, path: str) -> Operation:
 
 
 class OpenAIFiles(MediaDialect):
-    """Files, uploads, batches, moderations."""
+    """Files, uploads, moderations."""
 
     name = "openai.files"
     operations = (
@@ -25,15 +21,10 @@ class OpenAIFiles(MediaDialect):
         _free("list", "GET", "/files"),
         _free("retrieve", "GET", "/files/{file}"),
         _free("delete", "DELETE", "/files/{file}"),
-        _free("content", "GET", "/files/{file}/content"),
         _free("create_upload", "POST", "/uploads"),
         _free("add_upload_part", "POST", "/uploads/{upload}/parts"),
         _free("complete_upload", "POST", "/uploads/{upload}/complete"),
         _free("cancel_upload", "POST", "/uploads/{upload}/cancel"),
-        _free("create_batch", "POST", "/batches"),
-        _free("list_batches", "GET", "/batches"),
-        _free("retrieve_batch", "GET", "/batches/{batch}"),
-        _free("cancel_batch", "POST", "/batches/{batch}/cancel"),
         _free("moderate", "POST", "/moderations"),
     )
 

@@ -9,11 +9,11 @@ import msgspec
 
 from headgate.dialects.asking import Wanted, read_request, whole
 from headgate.dialects.base import Ask, Metering, Operation, Tally
-from headgate.dialects.openai_wire import OpenAIDialect, reported_cost, tool_calls, write_split
-from headgate.dialects.reading import Anomalies, Counts, Seen, Shape, check_parts, error_text, merge, parsed, size
+from headgate.dialects.openai_wire import OpenAIDialect, response_usage
+from headgate.dialects.reading import Anomalies, Seen, Shape, error_text, merge, parsed, size
 from headgate.errors import HeadgateError
 from headgate.framing.base import Frame
-from headgate.usage import Leg, Reading, Usage
+from headgate.usage import Reading
 
 _STARTS = frozenset({b"response.created", b"response.queued", b"response.in_progress"})
 _TERMINALS = frozenset(
@@ -200,51 +200,6 @@ def _parts_size(parts: list[_Part] | str | None) -> int:
     if isinstance(parts, list):
         return sum(size(part.text) + size(part.refusal) + size(part.transcript) for part in parts)
     return size(parts)
-
-
-def response_usage(
-    raw: Mapping[str, Any], tool_usage: Mapping[str, Any], image_model: str | None, anomalies: Anomalies
-) -> Usage:
-    """A response's `usage`, details being parts of totals, and its `tool_usage`, which is beside it."""
-    counts = Counts(raw, anomalies)
-    given, made, total = counts.get("input_tokens"), counts.get("output_tokens"), counts.get("total_tokens")
-    if given is not None and made is not None and total is not None and given + made != total:
-        anomalies["total_mismatch"] += 1
-    written = counts.first(
-        ("input_tokens_details", "cache_write_tokens"), ("input_tokens_details", "cache_creation_input_tokens")
-    )
-    usage = Usage(
-        input_tokens=given,
-        cache_read_tokens=counts.first(
-            ("input_tokens_details", "cached_tokens"), ("input_tokens_details", "cache_read_input_tokens")
-        ),
-        cache_write_tokens=written,
-        cache_write_tokens_by_ttl=write_split(counts, written, anomalies, "input_tokens_details"),
-        output_tokens=made,
-        reasoning_tokens=counts.get("output_tokens_details", "reasoning_tokens"),
-        tool_calls=(tool_calls(counts) | _searches(tool_usage, anomalies)) or None,
-        reported_cost_nanos=reported_cost(raw, anomalies),
-        legs=_image_leg(Counts(tool_usage, anomalies), image_model),
-    )
-    return check_parts(usage, anomalies)
-
-
-def _searches(tool_usage: Mapping[str, Any], anomalies: Anomalies) -> dict[str, int]:
-    """Billed searches, which are fewer than the search items in the output (facts/stream_cases.md 2.15)."""
-    requests = Counts(tool_usage, anomalies).get("web_search", "num_requests")
-    return {} if requests is None else {"web_search": requests}
-
-
-def _image_leg(counts: Counts, model: str | None) -> tuple[Leg, ...]:
-    """Image generation inside a response: its tokens are not in `usage` (facts/wire.md section 2)."""
-    usage = Usage(
-        input_tokens=counts.get("image_gen", "input_tokens"),
-        cache_read_tokens=counts.get("image_gen", "cached_tokens"),
-        input_image_tokens=counts.get("image_gen", "input_tokens_details", "image_tokens"),
-        output_tokens=counts.get("image_gen", "output_tokens"),
-        output_image_tokens=counts.get("image_gen", "output_tokens_details", "image_tokens"),
-    )
-    return (Leg("image_generation", model, usage),) if usage.input_tokens or usage.output_tokens else ()
 
 
 class _Request(Wanted):

@@ -9,7 +9,7 @@ from headgate.dialects.base import Dialect
 from headgate.dialects.reading import Anomalies, Counts, check_parts, split_of
 from headgate.errors import HeadgateError
 from headgate.money import nanos_from_dollars, nanos_from_ticks
-from headgate.usage import Usage
+from headgate.usage import Leg, Usage
 
 
 def error_object(error: HeadgateError) -> dict[str, Any]:
@@ -116,3 +116,48 @@ def _amount(value: Any) -> Decimal | None:
         return None
     dollars = Decimal(value)
     return dollars if dollars.is_finite() and dollars.adjusted() < 20 else None
+
+
+def response_usage(
+    raw: Mapping[str, Any], tool_usage: Mapping[str, Any], image_model: str | None, anomalies: Anomalies
+) -> Usage:
+    """A response's `usage`, details being parts of totals, and its `tool_usage`, which is beside it."""
+    counts = Counts(raw, anomalies)
+    given, made, total = counts.get("input_tokens"), counts.get("output_tokens"), counts.get("total_tokens")
+    if given is not None and made is not None and total is not None and given + made != total:
+        anomalies["total_mismatch"] += 1
+    written = counts.first(
+        ("input_tokens_details", "cache_write_tokens"), ("input_tokens_details", "cache_creation_input_tokens")
+    )
+    usage = Usage(
+        input_tokens=given,
+        cache_read_tokens=counts.first(
+            ("input_tokens_details", "cached_tokens"), ("input_tokens_details", "cache_read_input_tokens")
+        ),
+        cache_write_tokens=written,
+        cache_write_tokens_by_ttl=write_split(counts, written, anomalies, "input_tokens_details"),
+        output_tokens=made,
+        reasoning_tokens=counts.get("output_tokens_details", "reasoning_tokens"),
+        tool_calls=(tool_calls(counts) | _searches(tool_usage, anomalies)) or None,
+        reported_cost_nanos=reported_cost(raw, anomalies),
+        legs=_image_leg(Counts(tool_usage, anomalies), image_model),
+    )
+    return check_parts(usage, anomalies)
+
+
+def _searches(tool_usage: Mapping[str, Any], anomalies: Anomalies) -> dict[str, int]:
+    """Billed searches, which are fewer than the search items in the output (facts/stream_cases.md 2.15)."""
+    requests = Counts(tool_usage, anomalies).get("web_search", "num_requests")
+    return {} if requests is None else {"web_search": requests}
+
+
+def _image_leg(counts: Counts, model: str | None) -> tuple[Leg, ...]:
+    """Image generation inside a response: its tokens are not in `usage` (facts/wire.md section 2)."""
+    usage = Usage(
+        input_tokens=counts.get("image_gen", "input_tokens"),
+        cache_read_tokens=counts.get("image_gen", "cached_tokens"),
+        input_image_tokens=counts.get("image_gen", "input_tokens_details", "image_tokens"),
+        output_tokens=counts.get("image_gen", "output_tokens"),
+        output_image_tokens=counts.get("image_gen", "output_tokens_details", "image_tokens"),
+    )
+    return (Leg("image_generation", model, usage),) if usage.input_tokens or usage.output_tokens else ()

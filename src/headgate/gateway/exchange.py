@@ -17,7 +17,7 @@ from headgate.gateway.admit import Admission, admit
 from headgate.gateway.answer import answer_error
 from headgate.gateway.forward import CLIENT_CLOSED, Forwarded, Forwarder
 from headgate.gateway.locate import Place, locate
-from headgate.gateway.record import Reached, Trails, counts, make_record
+from headgate.gateway.record import Reached, Trails, counts, make_record, named
 from headgate.gateway.request import Client, Opening, Request
 from headgate.records import Ending, RecordLog, Trail
 from headgate.routing.models import Models, Route
@@ -74,10 +74,13 @@ class Gateway:
         """Choose the deployment. Raises NotFound or UnknownModel."""
         place, ask = admission.place, admission.ask
         trail = self.trails.find(ask.response_id) if ask.response_id is not None else None
-        dialect = place.dialect.name if place.dialect is not None and not place.opaque else None
+        free_choice = place.opaque or (place.deployment is not None and not place.metered)
+        dialect = place.dialect.name if place.dialect is not None and not free_choice else None
         return self.models.choose(dialect, ask.model, place.deployment, hint=trail.provider if trail else None)
 
     def _record(self, opening: Opening, request: Request, reached: Reached, forwarded: Forwarded) -> None:
+        if reached.place is not None:
+            forwarded = replace(forwarded, reading=named(forwarded.reading, reached.place))
         reading = forwarded.reading
         counted = reached.place is not None and counts(reached.place, reading, self.trails)
         if reading.response_id is not None and reached.route is not None:

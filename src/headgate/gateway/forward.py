@@ -203,7 +203,7 @@ async def _unanswered(
         return Forwarded(Ending.GATEWAY_FAILED, error.status, bytes_out=sent, error=error)
     if not call.sent:
         return Forwarded(Ending.NEVER_SENT, CLIENT_CLOSED)
-    reading = unreported(Reading(), admission.ask) if admission.place.metered else Reading()
+    reading = unreported(Reading(), admission.ask) if admission.place.billed else Reading()
     return Forwarded(Ending.CLIENT_LEFT, CLIENT_CLOSED, reading=reading)
 
 
@@ -243,7 +243,7 @@ class _Answering:
     def _forwarded(self, relayed: Relayed) -> Forwarded:
         meter = self._watch.meter
         reading = meter.finish(ended=relayed.ended) if meter is not None else Reading()
-        if meter is not None and not relayed.ended and self._head.status < 400:
+        if self._admission.place.billed and not relayed.ended and self._head.status < 400:
             reading = unreported(reading, self._admission.ask)
         ending = ending_of(relayed, self._head.status, reading, metered=meter is not None)
         return Forwarded(

@@ -29,6 +29,11 @@ class Place:
     """The path is the provider's own, /p/NAME/...: passed on whether or not that provider is known to speak it."""
 
     @property
+    def billed(self) -> bool:
+        """True if this very exchange is billed for what it uses."""
+        return self.operation is not None and self.operation.metering is Metering.COUNTED
+
+    @property
     def metered(self) -> bool:
         """True if the answer's usage matters for the books."""
         return self.operation is not None and self.operation.metering is not Metering.FREE

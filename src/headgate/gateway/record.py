@@ -44,6 +44,13 @@ class Trails:
             self._recent.popitem(last=False)
 
 
+def named(reading: Reading, place: Place) -> Reading:
+    """The reading under the id in the path, where the answer names none, as a batch's results do not."""
+    if reading.response_id is not None or place.response_id is None or reading.basis is Basis.NONE:
+        return reading
+    return replace(reading, response_id=place.response_id)
+
+
 def counts(place: Place, reading: Reading, trails: Trails) -> bool:
     """Whether a reading's usage belongs in the totals: each response's once, however often it is read again.
 

@@ -13,7 +13,10 @@ PROVIDER = Provider(
     name="anthropic",
     title="Anthropic",
     base_url="https://api.anthropic.com/v1",
-    dialects=("anthropic.messages",),
+    dialects=(
+        "anthropic.messages",
+        "anthropic.batches",
+    ),
     auth=Auth.X_API_KEY,
     api_key_env="ANTHROPIC_API_KEY",
     base_url_env="ANTHROPIC_BASE_URL",

@@ -45,6 +45,7 @@ PROVIDER = Provider(
         "openai.audio",
         "openai.images",
         "openai.files",
+        "openai.batches",
     ),
     api_key_env="AZURE_OPENAI_API_KEY",
     base_url_env="AZURE_OPENAI_ENDPOINT",

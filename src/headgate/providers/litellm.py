@@ -19,6 +19,7 @@ PROVIDER = Provider(
         "openai.audio",
         "openai.images",
         "openai.files",
+        "openai.batches",
     ),
     api_key_env="LITELLM_API_KEY",
     base_url_env="LITELLM_BASE_URL",

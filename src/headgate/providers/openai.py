@@ -14,6 +14,7 @@ PROVIDER = Provider(
         "openai.audio",
         "openai.images",
         "openai.files",
+        "openai.batches",
     ),
     api_key_env="OPENAI_API_KEY",
     base_url_env="OPENAI_BASE_URL",

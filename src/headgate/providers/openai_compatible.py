@@ -19,6 +19,7 @@ PROVIDER = Provider(
         "openai.audio",
         "openai.images",
         "openai.files",
+        "openai.batches",
     ),
     self_hosted=True,
 )

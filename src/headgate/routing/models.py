@@ -146,8 +146,13 @@ class Models:
         return self._all.deployments[0] if alone else None
 
     def _fall_back(self, names: _Names, model: str) -> Route | None:
-        """The fallback, unless it does not speak the dialect or the client named another deployment as a prefix."""
-        fallback = self._fallback
+        """The fallback, unless it does not speak the dialect or the client named another deployment as a prefix.
+
+        Without one, a deployment that alone speaks the dialect and serves what nobody can know: a language that only
+        Ollama speaks is meant for it.
+        """
+        only = names.deployments[0] if len(names.deployments) == 1 else None
+        fallback = self._fallback or (only if only is not None and only.provider.self_hosted else None)
         prefix, slash, _ = model.partition("/")
         if fallback is None or fallback not in names.deployments or (slash and prefix.lower() in self._by_name):
             return None

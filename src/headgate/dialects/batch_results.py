@@ -1,0 +1,106 @@
+"""How batches are read, whoever runs them, and no dialect itself.
+
+A batch is billed by its results, one line a request, and a client may fetch these as often as it likes. So the creation
+and the polls are read for the id under which the results will come, and the results are summed by model, as legs: each
+has its model's price, at the batch rate.
+"""
+
+from abc import abstractmethod
+from collections import Counter
+from dataclasses import fields, replace
+from typing import Any, NamedTuple
+
+import msgspec
+
+from headgate.dialects.base import Answer, Tally, framing_of
+from headgate.dialects.reading import Anomalies, Seen, Shape, text
+from headgate.framing.base import Frame, Framing
+from headgate.framing.ndjson import JsonLines
+from headgate.framing.opaque import Opaque
+from headgate.usage import Leg, Reading, Usage
+
+_SPACE = b" \t\r\n"
+
+
+class Result(NamedTuple):
+    """What one request of a batch used."""
+
+    model: str | None
+    usage: Usage
+
+
+class _Batch(msgspec.Struct):
+    object: str | None = None
+    type: str | None = None
+    id: str | None = None
+    output_file_id: str | None = None
+
+
+_BATCH = Shape(_Batch)
+
+
+class BatchTally(Tally):
+    """Reads a batch, or its results."""
+
+    def __init__(self) -> None:
+        self._seen = Seen()
+        self._sums: dict[str | None, Usage] = {}
+        self._anomalies: Anomalies = Counter()
+
+    @abstractmethod
+    def result(self, line: bytes, anomalies: Anomalies) -> Result | None:
+        """What a line of results tells; None if it is none, or tells of no usage."""
+
+    def event(self, frame: Frame) -> None:
+        """Take a line. A batch object that came on one line is no result, and is read for its id."""
+        result = self.result(frame.data, self._anomalies)
+        if result is None:
+            self.document(frame.data)
+            return
+        self._seen.terminal = "results"
+        known = self._sums.get(result.model)
+        self._sums[result.model] = result.usage if known is None else added(known, result.usage)
+
+    def document(self, body: bytes) -> None:
+        """Take a batch: its results come under its output file's id, where it has one."""
+        batch = _BATCH.read(body)
+        if batch is None:
+            self._anomalies["not_json"] += 1
+        elif batch.object == "batch" or batch.type == "message_batch":
+            self._seen.terminal = "document"
+            self._seen.response_id = batch.output_file_id or batch.id
+
+    @property
+    def over(self) -> bool:
+        """Never before the body's end: another line may follow."""
+        return False
+
+    def reading(self, *, ended: bool) -> Reading:
+        """What has been seen. Results that break off are read again from the start, so they are partial."""
+        if self._sums:
+            self._seen.response_id = None
+            self._seen.service_tier = "batch"
+        legs = tuple(Leg("batch", text(model), usage) for model, usage in self._sums.items())
+        return self._seen.reading(Usage(legs=legs), self._anomalies, final=ended)
+
+
+def added(one: Usage, other: Usage) -> Usage:
+    """Both usages' sum: what neither reports stays unknown, and only whole maps of the same kind are added."""
+    sums: dict[str, Any] = {}
+    for field in fields(Usage):
+        a, b = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(a, dict) and isinstance(b, dict):
+            sums[field.name] = {key: a.get(key, 0) + b.get(key, 0) for key in a | b}
+        else:
+            sums[field.name] = b if a is None else a if b is None else a + b
+    return replace(one, **sums)
+
+
+def framing_of_results(head: bytes, answer: Answer) -> Framing | None:
+    """Lines where a body begins with an object, a document where it says that it is one; else nothing to read."""
+    start = head.lstrip(_SPACE)
+    if answer.content_type.startswith("application/json"):
+        return framing_of(head)
+    if not start:
+        return None
+    return JsonLines() if start[:1] == b"{" else Opaque()
