@@ -22,7 +22,7 @@ from headgate.providers.registry import all_providers
 
 TARGET = Path("src/headgate/routing/data/models.json")
 
-THEIR_NAMES = {"xai": "x-ai"}
+THEIR_NAMES = {"moonshot": "moonshotai", "xai": "x-ai"}
 """genai-prices' names of providers, where they differ from ours."""
 
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*[A-Za-z0-9]")
@@ -56,6 +56,13 @@ LEFT_OUT = {
         "zero-one-ai/*",
     ),
     "perplexity": ("llama-3.1-sonar-*", "r1-1776"),
+    # a deployment's name is its operator's own
+    "azure": ("*",),
+    # what Vertex serves and AI Studio does not; retired; stems that are no names
+    "google": (
+        "anthropic/*", "claude-*", "*-maas", "gemini-1.*", "gemini-flash-1.5*", "gemini-pro", "gemini-pro-1.5",
+        "gemini-live-*", "gemma-2-*", "gemma-3", "gemma-3n",
+    ),
     # batch prices; a release's date behind its name, as the answers spell it
     "openrouter": ("*:batch", "*-20[0-9][0-9][0-9][0-9][0-9][0-9]"),
 }  # fmt: skip
