@@ -79,9 +79,9 @@ class Gateway:
         return self.models.choose(dialect, ask.model, place.deployment, hint=trail.provider if trail else None)
 
     def _record(self, opening: Opening, request: Request, reached: Reached, forwarded: Forwarded) -> None:
-        if reached.place is not None:
-            forwarded = replace(forwarded, reading=named(forwarded.reading, reached.place))
-        reading = forwarded.reading
+        reading = named(forwarded.reading, reached.place)
+        if reading is not forwarded.reading:
+            forwarded = replace(forwarded, reading=reading)
         counted = reached.place is not None and counts(reached.place, reading, self.trails)
         if reading.response_id is not None and reached.route is not None:
             self.trails.note(reading.response_id, Trail(reached.route.deployment.name, counted))

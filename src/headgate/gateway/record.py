@@ -44,9 +44,9 @@ class Trails:
             self._recent.popitem(last=False)
 
 
-def named(reading: Reading, place: Place) -> Reading:
+def named(reading: Reading, place: Place | None) -> Reading:
     """The reading under the id in the path, where the answer names none, as a batch's results do not."""
-    if reading.response_id is not None or place.response_id is None or reading.basis is Basis.NONE:
+    if place is None or place.response_id is None or reading.response_id is not None or reading.basis is Basis.NONE:
         return reading
     return replace(reading, response_id=place.response_id)
 
