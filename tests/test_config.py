@@ -186,6 +186,14 @@ def test_a_service_accounts_key_that_is_none_stops_the_start(tmp_path: Path, con
     assert "SECRET" not in str(raised.value)
 
 
+def test_a_credential_of_ours_beside_the_clients_own_is_refused(tmp_path: Path) -> None:
+    text = (
+        "[providers.bedrock]\nclient_keys = true\n[providers.bedrock.options]\nregion = 'eu-west-1'\nprofile = 'team'"
+    )
+    with pytest.raises(ConfigError, match="whose key pays must be plain"):
+        load(write(tmp_path, text), {})
+
+
 def test_entra_id(tmp_path: Path) -> None:
     text = """
 [providers.azure]

@@ -192,8 +192,9 @@ def _deployment(name: str, section: ProviderSection, source: str) -> Deployment:
         options=options,
         secrets={name: Secret(text) for name, text in secrets.items()} | _read_secrets(files, f"{where}.options"),
     )
-    with _told(f"{where}.options"):
-        deployment.short_lived  # noqa: B018  (read once here, so that a bad key stops the start and not a request)
+    with _told(f"{where}.options"):  # read once here, so that a bad key stops the start and not a request
+        if deployment.short_lived and section.client_keys:
+            raise ValueError("expected no credential of ours beside client_keys: whose key pays must be plain")
     return deployment
 
 
