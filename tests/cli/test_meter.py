@@ -71,7 +71,7 @@ def test_an_unreadable_file_is_told_and_the_others_are_read(recording: Path, tmp
 @pytest.mark.parametrize(
     ("dialect", "message"),
     [
-        ("openai.chad", "no dialect is called 'openai.chad'; there are anthropic.messages, azure.deployments, "),
+        ("openai.chad", "no dialect is called 'openai.chad'; there are anthropic.batches, anthropic.messages, "),
         ("openai", "no dialect is called 'openai'; there are "),
     ],
 )

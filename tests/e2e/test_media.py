@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from headgate.records import Ending, Record
 from headgate.testing.upstream import Coding, Received, ScriptedUpstream, response
-from headgate.usage import Usage
+from headgate.usage import Leg, Usage
 from tests.e2e.running import Running, running_gateway
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -96,7 +96,8 @@ async def test_files_and_moderations_cost_nothing(stage: Stage) -> None:
         stage, lambda c: c.files.content("file-1").read(), lines, "application/octet-stream"
     )
     assert got == lines
-    assert (record.counted, record.reading.usage) == (False, Usage())
+    read = Usage(legs=(Leg("batch", None, Usage(input_tokens=2)),))
+    assert (record.counted, record.reading.usage) == (False, read), "a batch from elsewhere is read, not counted"
 
 
 def form(model: bytes) -> bytes:
