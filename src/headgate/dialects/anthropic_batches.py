@@ -3,15 +3,12 @@
 A result's line is `{"custom_id", "result": {"type": "succeeded", "message": {...}}}`, the message a whole one.
 """
 
-from collections.abc import Sequence
-
 import msgspec
 
 from headgate.dialects.anthropic_wire import MessagesDialect, message_usage
-from headgate.dialects.base import Answer, Ask, Metering, Operation, Tally
-from headgate.dialects.batch_results import BatchTally, Result, framing_of_results
+from headgate.dialects.base import Metering, Operation, Tally
+from headgate.dialects.batch_results import Batches, BatchTally, Result
 from headgate.dialects.reading import Anomalies, Shape, parsed
-from headgate.framing.base import Framing
 
 
 class _Message(msgspec.Struct):
@@ -43,7 +40,7 @@ class ResultsTally(BatchTally):
         return Result(message.model, message_usage(usage, anomalies))
 
 
-class AnthropicBatches(MessagesDialect):
+class AnthropicBatches(Batches, MessagesDialect):
     """Batches of messages and their results."""
 
     name = "anthropic.batches"
@@ -56,18 +53,9 @@ class AnthropicBatches(MessagesDialect):
         Operation("results", "GET", "/messages/batches/{id}/results", Metering.REPEATED),
     )
 
-    def read_ask(self, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
-        """The requests of a batch name their models each for itself."""
-        del headers
-        return Ask(input_bytes=len(body))
-
     def tally(self) -> Tally:
         """A fresh tally."""
         return ResultsTally()
-
-    def framing(self, head: bytes, answer: Answer) -> Framing | None:
-        """Lines, or a batch."""
-        return framing_of_results(head, answer)
 
 
 DIALECT = AnthropicBatches()

@@ -7,12 +7,13 @@ has its model's price, at the batch rate.
 
 from abc import abstractmethod
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
 import msgspec
 
-from headgate.dialects.base import Answer, Tally, framing_of
+from headgate.dialects.base import Answer, Ask, Dialect, Tally, framing_of
 from headgate.dialects.reading import Anomalies, Seen, Shape, text
 from headgate.framing.base import Frame, Framing
 from headgate.framing.ndjson import JsonLines
@@ -82,6 +83,19 @@ class BatchTally(Tally):
             self._seen.service_tier = "batch"
         legs = tuple(Leg("batch", text(model), usage) for model, usage in self._sums.items())
         return self._seen.reading(Usage(legs=legs), self._anomalies, final=ended)
+
+
+class Batches(Dialect):
+    """What the batches of all companies have in common: no model of their own, and results that come as lines."""
+
+    def read_ask(self, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
+        """The requests of a batch, in it or in a file, name their models each for itself."""
+        del headers
+        return Ask(input_bytes=len(body))
+
+    def framing(self, head: bytes, answer: Answer) -> Framing | None:
+        """Lines, a batch, or a file in which there is nothing to read."""
+        return framing_of_results(head, answer)
 
 
 def added(one: Usage, other: Usage) -> Usage:

@@ -4,15 +4,12 @@ A result's line is `{"custom_id", "response": {"status_code", "body": {...}}}`, 
 endpoint that the batch is for (developers.openai.com, "Batch API").
 """
 
-from collections.abc import Sequence
-
 import msgspec
 
-from headgate.dialects.base import Answer, Ask, Metering, Operation, Tally
-from headgate.dialects.batch_results import BatchTally, Result, framing_of_results
+from headgate.dialects.base import Metering, Operation, Tally
+from headgate.dialects.batch_results import Batches, BatchTally, Result
 from headgate.dialects.openai_wire import OpenAIDialect, completion_usage, response_usage
 from headgate.dialects.reading import Anomalies, Shape, parsed
-from headgate.framing.base import Framing
 
 
 class _Body(msgspec.Struct):
@@ -46,7 +43,7 @@ class ResultsTally(BatchTally):
         return Result(body.model, completion_usage(usage, anomalies))
 
 
-class OpenAIBatches(OpenAIDialect):
+class OpenAIBatches(Batches, OpenAIDialect):
     """Batches and their results."""
 
     name = "openai.batches"
@@ -58,18 +55,9 @@ class OpenAIBatches(OpenAIDialect):
         Operation("results", "GET", "/files/{id}/content", Metering.REPEATED),
     )
 
-    def read_ask(self, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
-        """A batch names a file of requests, which name the models."""
-        del headers
-        return Ask(input_bytes=len(body))
-
     def tally(self) -> Tally:
         """A fresh tally."""
         return ResultsTally()
-
-    def framing(self, head: bytes, answer: Answer) -> Framing | None:
-        """Lines, a batch, or a file in which there is nothing to read."""
-        return framing_of_results(head, answer)
 
 
 DIALECT = OpenAIBatches()
