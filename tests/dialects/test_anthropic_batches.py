@@ -45,6 +45,23 @@ def test_results_are_summed_by_model_at_every_split() -> None:
     assert all(read(*chunks) == whole for chunks in every_split(RESULTS))
 
 
+def test_what_the_totals_leave_out_is_summed_beside_them() -> None:
+    row = {"type": "advisor_message", "model": "claude-opus-4-5", "input_tokens": 5, "output_tokens": 1}
+    told = message("claude-haiku-4-5")
+    told["message"]["usage"] = USAGE | {"iterations": [row]}
+    legs = read(line(1, told) * 100).usage.legs
+    assert [(leg.kind, leg.model, leg.usage.output_tokens) for leg in legs] == [
+        ("batch", "claude-haiku-4-5", 200), ("advisor_message", "claude-opus-4-5", 100),
+    ]  # fmt: skip
+
+
+def test_memory_is_bounded_and_nothing_is_lost() -> None:
+    reading = read(b"".join(line(n, message(f"model-{n}")) for n in range(1000)))
+    assert len(reading.usage.legs) == 257
+    assert sum(leg.usage.output_tokens or 0 for leg in reading.usage.legs) == 2000
+    assert reading.anomalies["too_many_models"] == 744
+
+
 def test_a_batch_is_known_by_its_id() -> None:
     batch = {"id": "msgbatch_1", "type": "message_batch", "processing_status": "in_progress", "results_url": None}
     assert read(json.dumps(batch).encode(), content_type="application/json").response_id == "msgbatch_1"

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from headgate.dialects import registry
 from headgate.dialects.registry import all_dialects, by_name, detect, recognise, recognise_suffix
 from headgate.errors import BadRequest
 from headgate.testing.corpus import Case
@@ -164,3 +165,15 @@ def test_a_body_of_no_known_api_is_told_what_was_looked_for() -> None:
         detect(b'{"model":"m"}', [])
     with pytest.raises(BadRequest, match="not valid JSON"):
         detect(b"", [])
+
+
+def test_a_path_of_a_clients_own_making_takes_neither_long_nor_memory() -> None:
+    path = "/a" * 100_000 + "/chat/completions"
+    match = recognise_suffix("POST", path)
+    assert match is not None
+    assert match.dialect.name == "openai.chat"
+    assert recognise("POST", path) is None
+    before = registry._remembered.cache_info().currsize
+    for n in range(10):
+        recognise("POST", f"/{n}" + "x" * 1000)
+    assert registry._remembered.cache_info().currsize == before

@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,6 +22,8 @@ from headgate.framing.opaque import Opaque
 from headgate.usage import Leg, Reading, Usage
 
 _SPACE = b" \t\r\n"
+MAX_SUMS = 256
+"""Sums kept of one body, and names in each of their maps; real batches have one model, or a few."""
 
 
 class Result(NamedTuple):
@@ -45,7 +48,8 @@ class BatchTally(Tally):
 
     def __init__(self) -> None:
         self._seen = Seen()
-        self._sums: dict[str | None, Usage] = {}
+        self._sums: dict[tuple[str, str | None], Usage] = {}
+        """By kind and model, at most MAX_SUMS of them: however many lines, the memory is bounded."""
         self._anomalies: Anomalies = Counter()
 
     @abstractmethod
@@ -59,8 +63,18 @@ class BatchTally(Tally):
             self.document(frame.data)
             return
         self._seen.terminal = "results"
-        known = self._sums.get(result.model)
-        self._sums[result.model] = result.usage if known is None else added(known, result.usage)
+        self._add("batch", result.model, replace(result.usage, legs=()))
+        for leg in result.usage.legs:
+            self._add(leg.kind, leg.model or result.model, leg.usage)
+
+    def _add(self, kind: str, model: str | None, usage: Usage) -> None:
+        """What has no place of its own any more is summed under no model's name, so that nothing is lost."""
+        key = (kind, model)
+        if key not in self._sums and len(self._sums) >= MAX_SUMS:
+            self._anomalies["too_many_models"] += 1
+            key = ("batch", None)
+        known = self._sums.get(key)
+        self._sums[key] = usage if known is None else added(known, usage)
 
     def document(self, body: bytes) -> None:
         """Take a batch: its results come under its output file's id, where it has one."""
@@ -81,7 +95,7 @@ class BatchTally(Tally):
         if self._sums:
             self._seen.response_id = None
             self._seen.service_tier = "batch"
-        legs = tuple(Leg("batch", text(model), usage) for model, usage in self._sums.items())
+        legs = tuple(Leg(kind, text(model), usage) for (kind, model), usage in self._sums.items())
         return self._seen.reading(Usage(legs=legs), self._anomalies, final=ended)
 
 
@@ -99,12 +113,12 @@ class Batches(Dialect):
 
 
 def added(one: Usage, other: Usage) -> Usage:
-    """Both usages' sum: what neither reports stays unknown, and only whole maps of the same kind are added."""
+    """Both usages' sum: what neither reports stays unknown, and maps are added name by name."""
     sums: dict[str, Any] = {}
     for field in fields(Usage):
         a, b = getattr(one, field.name), getattr(other, field.name)
         if isinstance(a, dict) and isinstance(b, dict):
-            sums[field.name] = {key: a.get(key, 0) + b.get(key, 0) for key in a | b}
+            sums[field.name] = {key: a.get(key, 0) + b.get(key, 0) for key in islice(a | b, MAX_SUMS)}
         else:
             sums[field.name] = b if a is None else a if b is None else a + b
     return replace(one, **sums)

@@ -42,13 +42,29 @@ def by_name(name: str) -> Dialect:
     raise ValueError(f"no dialect is called {name!r}; there are {known}")
 
 
-@lru_cache(maxsize=4096)
+_CACHED_PATH = 256
+"""Characters of a path that is remembered: paths are the clients' own, and memory is not theirs to fill."""
+
+
 def recognise(method: str, path: str) -> Match | None:
     """The operation at a path below the API's version root, such as "/responses/resp_1/cancel".
 
     Of dialects whose paths hang at the server's root, the whole path: "/v1beta/models/gemini-3:generateContent".
     """
+    return _remembered(method, path) if len(path) <= _CACHED_PATH else _found(method, path)
+
+
+def _found(method: str, path: str) -> Match | None:
     return next(_matches(method, path.split("/")), None)
+
+
+_remembered = lru_cache(maxsize=4096)(_found)
+
+
+@cache
+def _most_segments() -> int:
+    """Of the longest path that any operation has."""
+    return max(operation.path.count("/") for dialect in all_dialects() for operation in dialect.operations)
 
 
 def with_parameter(operation: Operation, path: str, name: str, value: str) -> str:
@@ -71,11 +87,13 @@ _NO_ROOT = re.compile(r".*/(threads|conversations|sessions)/[^/]+")
 """Paths that merely end alike: a message posted to OpenAI's /threads/{id}/messages is not Anthropic's."""
 
 
-@lru_cache(maxsize=4096)
 def recognise_suffix(method: str, path: str) -> Match | None:
-    """The operation that a provider's own path ends in, such as "/openai/deployments/x/chat/completions"."""
+    """The operation that a provider's own path ends in, such as "/openai/deployments/x/chat/completions".
+
+    Only as many segments are looked at as an operation can have, however many a client writes.
+    """
     segments = path.split("/")
-    for start in range(len(segments) - 1):
+    for start in range(max(0, len(segments) - 1 - _most_segments()), len(segments) - 1):
         match = recognise(method, "/" + "/".join(segments[start + 1 :]))
         if match is not None and not _NO_ROOT.fullmatch("/".join(segments[: start + 1])):
             return match
