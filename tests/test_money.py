@@ -5,7 +5,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from headgate.money import NANOS_PER_DOLLAR, dollars_text, nanos_from_dollars, nanos_from_ticks
+from headgate.money import NANOS_PER_DOLLAR, Rate, add_ratios, dollars_text, nanos_from_dollars, nanos_from_ticks
+from headgate.money import half_up as rounded_half_up
 
 LARGEST_NANOS = 10**18
 DOLLARS = st.one_of(
@@ -94,3 +95,58 @@ def test_the_text_of_an_amount_says_it_exactly(nanos: int) -> None:
     text = dollars_text(nanos)
     assert Fraction(text.replace("$", "")) * NANOS_PER_DOLLAR == nanos
     assert len(text.partition(".")[2]) >= 2
+
+
+RATES = st.builds(
+    Rate,
+    st.decimals(min_value=0, max_value=10**6, places=12),
+    st.sampled_from([1, 1_000, 3_600, 1_000_000, 10**9]),
+)
+
+
+@given(RATES)
+def test_a_rate_is_the_exact_price_of_one_unit(rate: Rate) -> None:
+    exact = Fraction(rate.dollars) / rate.per * NANOS_PER_DOLLAR
+    assert Fraction(rate.numerator, rate.denominator) == exact
+    assert (rate.numerator, rate.denominator) == exact.as_integer_ratio()
+
+
+@given(RATES, st.decimals(min_value=0, max_value=10, places=4))
+def test_a_rate_times_is_exact(rate: Rate, by: Decimal) -> None:
+    assert Fraction(rate.times(by).dollars) == Fraction(rate.dollars) * Fraction(by)
+
+
+@pytest.mark.parametrize(
+    ("dollars", "per"), [("-1", 1), ("NaN", 1), ("Infinity", 1), ("1", 0), ("1", -5), ("1e999999", 1), ("1e-999999", 1)]
+)
+def test_what_is_no_rate_is_refused(dollars: str, per: int) -> None:
+    with pytest.raises(ValueError, match="no price"):
+        Rate(Decimal(dollars), per)
+
+
+RATE_TEXTS = [
+    ("2.5", "$2.50 / 1000000"),
+    ("10", "$10.00 / 1000000"),
+    ("0.0375", "$0.0375 / 1000000"),
+    ("1E+1", "$10.00 / 1000000"),
+]
+
+
+@pytest.mark.parametrize(("dollars", "text"), RATE_TEXTS)
+def test_rates_for_people(dollars: str, text: str) -> None:
+    assert str(Rate(Decimal(dollars), 1_000_000)) == text
+
+
+RATIOS = st.tuples(st.integers(0, 10**30), st.integers(1, 10**12))
+
+
+@given(RATIOS, RATIOS)
+def test_sums_of_ratios_are_exact(left: tuple[int, int], right: tuple[int, int]) -> None:
+    assert Fraction(*add_ratios(left, right)) == Fraction(*left) + Fraction(*right)
+
+
+@given(RATIOS)
+@example((1, 2))
+@example((3, 2))
+def test_half_up(ratio: tuple[int, int]) -> None:
+    assert rounded_half_up(*ratio) == half_up(Fraction(*ratio))

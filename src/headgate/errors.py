@@ -4,6 +4,7 @@ A dialect turns an error into its own wire shape (`Dialect.error_body`); nothing
 written for the client's developer: it may name what they sent, never an upstream's address or a credential.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar
 
@@ -32,6 +33,11 @@ class HeadgateError(Exception):
         self.message = message
         self.param = param
 
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """What the answer says in its headers as well."""
+        return ()
+
 
 class BadRequest(HeadgateError):
     """The request cannot be understood."""
@@ -43,6 +49,45 @@ class Unauthorized(HeadgateError):
     """No valid gateway key."""
 
     source, status, code = Source.CLIENT, 401, "invalid_api_key"
+
+
+class Forbidden(HeadgateError):
+    """The key is good, but not for this."""
+
+    source, status, code = Source.CLIENT, 403, "not_allowed"
+
+
+class Unpriced(HeadgateError):
+    """What it would cost is not known, and the account has to pay beforehand."""
+
+    source, status, code = Source.CLIENT, 403, "not_priced"
+
+
+class PaymentRequired(HeadgateError):
+    """The account's credit, or a budget, does not cover what the request may cost."""
+
+    source, status, code = Source.CLIENT, 402, "insufficient_credit"
+
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """SDKs try again on some 4xx by themselves; asking again does not fill an account."""
+        return ((b"x-should-retry", b"false"),)
+
+
+class RateLimited(HeadgateError):
+    """A limit of the key's is reached."""
+
+    source, status, code, retry_safe = Source.CLIENT, 429, "rate_limited", True
+
+    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
+        """`retry_after` is in seconds; None where nobody can know, as with concurrent requests."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """When to come again."""
+        return () if self.retry_after is None else ((b"retry-after", str(self.retry_after).encode()),)
 
 
 class NotFound(HeadgateError):

@@ -45,6 +45,63 @@ class Attempt:
     error: str | None = None
 
 
+class Settled(StrEnum):
+    """What became of an exchange's hold."""
+
+    CAPTURED = "captured"
+    VOIDED = "voided"
+    EXPIRED = "expired"
+    """The gateway died before it had sent anything."""
+    PENDING = "pending"
+    """The ledger could not be written before the gateway stopped: the next start settles it."""
+    DISPUTED = "disputed"
+    """The hold had been resolved already, with another amount: someone has to look at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceLine:
+    """One part of a cost: quantity x dollars / per."""
+
+    unit: str
+    """The price book's name of it, e.g. "cache_read_mtok"."""
+    quantity: str
+    """A decimal number."""
+    dollars: str
+    """A decimal number of US dollars for `per` of them."""
+    per: int
+    leg: str | None = None
+    """The billed part that it belongs to, where that is not the answer itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What an exchange cost, and what became of its hold. Amounts in nano-dollars; None is unknown, never 0."""
+
+    account: str | None = None
+    """Who pays; None for exchanges without an account."""
+    hold_nanos: int | None = None
+    cost_nanos: int | None = None
+    """What the provider asks for it: the sum of the lines, rounded half up, once."""
+    charge_nanos: int | None = None
+    """What the account pays: the cost with its mark-up, or 0 where the policy gives it for nothing."""
+    settled: Settled | None = None
+    price_source: str | None = None
+    """Where the price comes from: the "book", the "operator", or "reported" by the provider itself."""
+    price_version: str | None = None
+    """The hash of the price book."""
+    lines: tuple[PriceLine, ...] = ()
+    flags: tuple[str, ...] = ()
+    """What is inexact about it, by name, e.g. "estimated", "unpriced:web_search"."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values under the field names of this class."""
+        own: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        own["settled"] = str(self.settled) if self.settled is not None else None
+        own["lines"] = [{name: getattr(line, name) for name in line.__slots__} for line in self.lines]
+        own["flags"] = list(self.flags)
+        return own
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """What is kept of an exchange. Times: `started_at_ns` since the Unix epoch, the others since the start."""
@@ -59,7 +116,7 @@ class Record:
     provider: str | None
     """The deployment's name."""
     key: str | None
-    """The name of the gateway key; None where the gateway is open, or the request was refused before its key."""
+    """The name of the gateway key or virtual key; None where the gateway is open, or it was refused before its key."""
     model_asked: str | None
     streamed: bool
     status: int
@@ -80,14 +137,17 @@ class Record:
     attempts: tuple[Attempt, ...] = ()
     error: str | None = None
     """The gateway's own error, `code: message`."""
+    key_id: str | None = None
+    """The virtual key's id; None for the operator's own keys, which have only names."""
+    bill: Bill = Bill()
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values under the field names of this class, the reading's merged in."""
         own: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        del own["reading"]
+        del own["reading"], own["bill"]
         own["ending"] = str(self.ending)
         own["attempts"] = [{name: getattr(a, name) for name in a.__slots__} for a in self.attempts]
-        return own | self.reading.as_json()
+        return own | self.bill.as_json() | self.reading.as_json()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +159,7 @@ class Trail:
 
 
 class RecordLog(Protocol):
-    """Keeps records. `append` never waits and never raises; what it took is on disk after `close`."""
+    """Keeps records. `append` never waits and never raises; what it took is on disk after `aclose`."""
 
     def append(self, record: Record) -> None:
         """Take a record for writing."""
@@ -108,8 +168,11 @@ class RecordLog(Protocol):
     def accepting(self) -> bool:
         """False while records cannot be written and the backlog is at its bound: then new exchanges are refused."""
 
-    def trail(self, response_id: str) -> Trail | None:
+    async def trail(self, response_id: str) -> Trail | None:
         """The newest exchange of that response id that this log has on disk, if any."""
 
-    def close(self) -> None:
-        """Write what is left and stop; blocks until done."""
+    async def find(self, exchange_id: str) -> Record | None:
+        """The record of an exchange, if it is on disk."""
+
+    async def aclose(self) -> None:
+        """Write what is left and stop."""

@@ -1,0 +1,186 @@
+"""Price: the rates of one model at one moment, and the plan that they make for the terms that apply.
+
+A plan holds the units that are priced, most particular first, each with the units that are part of it: a unit's own
+count is what its parts leave of it, so every token is priced once (genai-prices decomposes in the same way).
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import combinations
+from typing import Literal, NamedTuple
+
+from headgate.money import Rate
+from headgate.pricing.units import BY_KINDS, TOKENS, Unit, unit_of
+
+Source = Literal["book", "operator"]
+Terms = tuple[tuple[str, str], ...]
+"""Terms other than the standard ones, normalised and sorted: (("service_tier", "flex"),)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """A rate that depends on the size of the whole request: `above` holds (input tokens, rate), ascending.
+
+    A request of exactly that many input tokens is still below the step (facts/stream_cases.md 2.9).
+    """
+
+    base: Rate
+    above: tuple[tuple[int, Rate], ...] = ()
+
+    def at(self, input_tokens: int) -> Rate:
+        """The rate for a request of this size."""
+        rate = self.base
+        for start, higher in self.above:
+            if input_tokens > start:
+                rate = higher
+        return rate
+
+    def times(self, by: Decimal) -> "Steps":
+        """The same at `by` times the price."""
+        return Steps(self.base.times(by), tuple((start, rate.times(by)) for start, rate in self.above))
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Rates that hold in place of the standard ones, unit by unit, where all of `when` is among the terms."""
+
+    when: Mapping[str, str]
+    rates: Mapping[str, Steps]
+
+
+@dataclass(frozen=True, slots=True)
+class Multiple:
+    """All rates of tokens are multiplied where all of `when` is among the terms."""
+
+    when: Mapping[str, str]
+    by: Decimal
+
+
+class Leaf(NamedTuple):
+    """A unit in a plan. `parts` are the places in the plan of those that are counted apart from it."""
+
+    unit: str
+    rate: Rate | None
+    parts: tuple[int, ...]
+    least: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a request under certain terms is priced."""
+
+    starts: tuple[int, ...]
+    """Input tokens above which other rates hold, ascending."""
+    leaves: tuple[tuple[Leaf, ...], ...]
+    """The units for a request below the first start, above it, above the next and so on."""
+    units: frozenset[str]
+    """Those that have a rate."""
+    unmet: tuple[tuple[str, str], ...]
+    """The terms that this price has no rates for."""
+
+    free: frozenset[str]
+    """Those of them whose rates are all 0."""
+
+    def sells(self, unit: str) -> bool:
+        """True if the unit costs anything."""
+        return unit in self.units and unit not in self.free
+
+    def at(self, input_tokens: int | Decimal) -> tuple[Leaf, ...]:
+        """The units with their rates for a request of this size."""
+        return self.leaves[bisect_left(self.starts, input_tokens)]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a model costs at a moment."""
+
+    provider: str
+    """Under which name the book has it, which may be that of a provider it falls back to."""
+    model: str
+    rates: Mapping[str, Steps]
+    """By unit."""
+    variants: tuple[Variant, ...] = ()
+    """The first one that fits and names a unit decides its rate."""
+    multiples: tuple[Multiple, ...] = ()
+    least: Mapping[str, int] = field(default_factory=dict)
+    """By unit, the least quantity that is billed where there is any."""
+    context_window: int | None = None
+    """Input tokens that the model takes at most."""
+    source: Source = "book"
+    _plans: dict[Terms, Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def plan(self, terms: Terms = ()) -> Plan:
+        """The plan for these terms; made once."""
+        plan = self._plans.get(terms)
+        if plan is None:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            plan = self._plans[terms] = self._planned(dict(terms))
+        return plan
+
+    def _planned(self, terms: Mapping[str, str]) -> Plan:
+        rates: dict[str, Steps] = {}
+        met: set[str] = set()
+        for variant in self.variants:
+            if variant.when.items() <= terms.items():
+                met.update(variant.when)
+                for unit, steps in variant.rates.items():
+                    rates.setdefault(unit, steps)
+        rates = dict(self.rates) | rates
+        for multiple in self.multiples:
+            if multiple.when.items() <= terms.items():
+                met.update(multiple.when)
+                rates = {unit: steps.times(multiple.by) if unit in TOKENS else steps for unit, steps in rates.items()}
+        starts = sorted({start for steps in rates.values() for start, _ in steps.above})
+        sizes = [0, *(start + 1 for start in starts)]
+        return Plan(
+            starts=tuple(starts),
+            leaves=tuple(
+                _leaves({unit: steps.at(size) for unit, steps in rates.items()}, self.least) for size in sizes
+            ),
+            units=frozenset(rates),
+            free=frozenset(unit for unit, steps in rates.items() if not steps.base.dollars and not steps.above),
+            unmet=tuple(term for term in terms.items() if term[0] not in met),
+        )
+
+
+_MOST_PLANS = 64
+"""Terms come from answers, so there may be any number of them."""
+
+
+def _leaves(rates: Mapping[str, Rate], least: Mapping[str, int]) -> tuple[Leaf, ...]:
+    """The units of a plan, most particular first. All tokens are part of the input or the output, priced or not."""
+    full: dict[str, Rate | None] = {"input_mtok": None, "output_mtok": None, **rates, **_joins(rates)}
+    units = sorted(_known(full), key=lambda unit: -len(unit.kinds))
+    return tuple(
+        Leaf(
+            unit.name,
+            full[unit.name],
+            tuple(place for place, part in enumerate(units) if part.kinds > unit.kinds),
+            least.get(unit.name, 0),
+        )
+        for unit in units
+    )
+
+
+def _joins(rates: Mapping[str, Rate]) -> dict[str, Rate]:
+    """Where two units overlap and what is both has no rate of its own, the dearer of the two.
+
+    Without it, cached audio would be taken off the rest twice. genai-prices' data names each such rate; what operators
+    and LiteLLM name may be less.
+    """
+    found: dict[str, Rate] = {}
+    for one, other in combinations(_known(rates), 2):
+        if one.kinds <= other.kinds or other.kinds <= one.kinds:
+            continue
+        both = BY_KINDS.get(one.kinds | other.kinds)
+        if both is not None and both.name not in rates:
+            dearer = max(rates[one.name], rates[other.name], key=lambda rate: rate.dollars / rate.per)
+            found[both.name] = dearer
+    return found
+
+
+def _known(names: Iterable[str]) -> list[Unit]:
+    return [unit for unit in map(unit_of, names) if unit is not None]

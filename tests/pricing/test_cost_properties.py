@@ -1,0 +1,107 @@
+"""What holds of every cost: its lines add up, it is within its bound, and more never costs less."""
+
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headgate.money import half_up
+from headgate.pricing.cost import amount, worst_case
+from headgate.usage import Usage
+from tests.pricing.books import AT, BOOK, bill
+from tests.pricing.oracle import packaged
+
+MODELS = ("plain", "cached", "writer", "long", "heard", "tiers", "answers", "minutes", "nights")
+COUNTS = st.none() | st.integers(0, 2_000_000)
+USAGES = st.builds(
+    Usage,
+    input_tokens=COUNTS,
+    cache_read_tokens=COUNTS,
+    cache_write_tokens=COUNTS,
+    input_audio_tokens=COUNTS,
+    input_image_tokens=COUNTS,
+    output_tokens=COUNTS,
+    reasoning_tokens=COUNTS,
+    output_audio_tokens=COUNTS,
+    cache_read_audio_tokens=COUNTS,
+    cache_write_tokens_by_ttl=st.none() | st.dictionaries(st.sampled_from(["5m", "30m", "1h"]), st.integers(0, 10**6)),
+    tool_calls=st.none() | st.dictionaries(st.sampled_from(["web_search", "x_search", "mcp"]), st.integers(0, 9)),
+    billed_units=st.none()
+    | st.dictionaries(
+        st.sampled_from(["input_tokens", "output_tokens", "seconds", "search_units"]),
+        st.integers(0, 10**6) | st.decimals(0, 10**6, places=3),
+    ),
+)
+SPECIAL = st.sampled_from(
+    [{}, {"processing": "batch"}, {"service_tier": "flex"}, {"speed": "fast", "inference_geo": "us"}]
+)
+
+
+@given(st.sampled_from(MODELS), USAGES, SPECIAL)
+def test_lines_add_up_and_nothing_is_negative(model: str, usage: Usage, terms: dict[str, str]) -> None:
+    told = bill(model, usage, terms)
+    exact = sum((Fraction(*amount(line)) for line in told.lines), Fraction())
+    assert Fraction(told.numerator, told.denominator) == exact
+    assert all(line.quantity > 0 for line in told.lines)
+    if told.nanos is None:
+        assert told.lines == ()
+        assert told.unpriced
+    else:
+        assert told.nanos == half_up(exact.numerator, exact.denominator) >= 0
+
+
+@st.composite
+def consistent(draw: st.DrawFn) -> Usage:
+    """A usage whose parts are within their totals."""
+    given_, made = draw(st.integers(0, 1_000_000)), draw(st.integers(0, 200_000))
+    read = draw(st.integers(0, given_))
+    written = draw(st.integers(0, given_ - read))
+    hour = draw(st.integers(0, written))
+    audio = draw(st.integers(0, given_ - read - written))
+    return Usage(
+        input_tokens=given_,
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+        input_audio_tokens=audio,
+        cache_read_audio_tokens=0,
+        cache_write_tokens_by_ttl={"1h": hour, "5m": written - hour},
+        output_tokens=made,
+        reasoning_tokens=draw(st.integers(0, made)),
+        output_audio_tokens=draw(st.integers(0, made)),
+    )
+
+
+@given(st.sampled_from(MODELS[:7]), consistent(), SPECIAL, st.integers(0, 10**5), st.integers(0, 10**5))
+def test_no_cost_is_above_the_worst_case(
+    model: str, usage: Usage, terms: dict[str, str], more_input: int, more_output: int
+) -> None:
+    told = bill(model, usage, terms)
+    assert told.nanos is not None
+    bound = worst_case(
+        "acme", model, BOOK, AT, (usage.input_tokens or 0) + more_input, (usage.output_tokens or 0) + more_output, terms
+    )
+    assert bound is not None
+    assert told.nanos <= bound
+
+
+@given(st.sampled_from(MODELS[:7]), consistent(), st.integers(0, 10**6), st.integers(0, 10**6))
+def test_more_tokens_never_cost_less(model: str, usage: Usage, more_input: int, more_output: int) -> None:
+    larger = Usage(
+        **{name: getattr(usage, name) for name in Usage.__slots__ if name not in {"input_tokens", "output_tokens"}},
+        input_tokens=(usage.input_tokens or 0) + more_input,
+        output_tokens=(usage.output_tokens or 0) + more_output,
+    )
+    before, after = bill(model, usage).nanos, bill(model, larger).nanos
+    assert before is not None
+    assert after is not None
+    assert before <= after
+
+
+@given(consistent())
+def test_the_packaged_book_keeps_to_its_bounds(usage: Usage) -> None:
+    for provider, model in (("openai", "gpt-5.6-sol"), ("anthropic", "claude-haiku-5-5"), ("google", "gemini-2.5-pro")):
+        told = bill(model, usage, provider=provider, book=packaged())
+        bound = worst_case(provider, model, packaged(), AT, usage.input_tokens or 0, usage.output_tokens or 0, {})
+        assert told.nanos is not None
+        assert bound is not None
+        assert told.nanos <= bound
