@@ -12,6 +12,7 @@ USAGE_FIELDS = {
     "input_image_tokens", "output_tokens", "reasoning_tokens", "output_audio_tokens", "output_image_tokens",
     "tool_calls", "billed_units", "reported_cost_nanos", "legs",
 }  # fmt: skip
+WHERE_TOLD = {"cache_read_audio_tokens", "cache_read_image_tokens"}
 READING_FIELDS = {
     "usage", "basis", "estimate", "served_model", "response_id", "service_tier", "finish_reason", "terminal_evidence",
     "in_stream_error", "delivered_bytes", "anomalies",
@@ -23,7 +24,7 @@ def test_nothing_reported_is_null_in_every_field_and_never_zero() -> None:
     assert Usage().is_empty
 
 
-@pytest.mark.parametrize("name", sorted(USAGE_FIELDS - {"legs"}))
+@pytest.mark.parametrize("name", sorted((USAGE_FIELDS | WHERE_TOLD) - {"legs"}))
 def test_a_reported_zero_is_a_report(name: str) -> None:
     zero: Any = {} if name in {"cache_write_tokens_by_ttl", "tool_calls", "billed_units"} else 0
     usage = Usage(**{name: zero})
@@ -48,7 +49,8 @@ def test_usage_as_json_is_plain_json_to_its_leaves() -> None:
 
 
 def test_a_reading_as_json_has_every_field_under_its_own_name() -> None:
-    assert {field.name for field in fields(Reading)} == READING_FIELDS
+    assert {field.name for field in fields(Reading)} == READING_FIELDS | {"terms"}
+    assert {field.name for field in fields(Usage)} == USAGE_FIELDS | WHERE_TOLD
     empty = Reading().as_json()
     assert set(empty) == READING_FIELDS
     assert (empty["basis"], empty["estimate"], empty["delivered_bytes"], empty["anomalies"]) == ("none", None, 0, {})
@@ -67,3 +69,9 @@ def test_a_reading_as_json_has_every_field_under_its_own_name() -> None:
 
 def test_the_bases() -> None:
     assert [str(basis) for basis in Basis] == ["reported", "partial", "estimated", "none"]
+
+
+def test_terms_are_told_where_there_are_any() -> None:
+    said = Reading(terms={"speed": "fast"}).as_json()
+    assert set(said) == READING_FIELDS | {"terms"}
+    assert json.loads(json.dumps(said))["terms"] == {"speed": "fast"}

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 _NOTHING: Mapping[str, int] = MappingProxyType({})
+_NO_TERMS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,10 @@ class Usage:
     """Everything the model read: fresh input, cache reads, cache writes, tool-use prompt, all modalities."""
     cache_read_tokens: int | None = None
     """The part of the input served from a cache."""
+    cache_read_audio_tokens: int | None = None
+    """Audio that was served from a cache: a part of cache_read_tokens and of input_audio_tokens."""
+    cache_read_image_tokens: int | None = None
+    """The same of images."""
     cache_write_tokens: int | None = None
     """The part of the input written to a cache."""
     cache_write_tokens_by_ttl: Mapping[str, int] | None = None
@@ -63,11 +68,12 @@ class Usage:
         return self == _EMPTY
 
     def as_json(self) -> dict[str, Any]:
-        """Plain JSON values, every field present: None stays null."""
+        """Plain JSON values, every field present: None stays null. The cache reads by modality only where told."""
         out: dict[str, Any] = {}
         for name in self.__slots__:
             value = getattr(self, name)
-            out[name] = dict(value) if isinstance(value, Mapping) else value
+            if value is not None or name not in _WHERE_TOLD:
+                out[name] = dict(value) if isinstance(value, Mapping) else value
         if self.billed_units is not None:
             out["billed_units"] = {unit: _number(n) for unit, n in self.billed_units.items()}
         out["legs"] = [{"kind": leg.kind, "model": leg.model, "usage": leg.usage.as_json()} for leg in self.legs]
@@ -75,6 +81,8 @@ class Usage:
 
 
 _EMPTY = Usage()
+_WHERE_TOLD = frozenset({"cache_read_audio_tokens", "cache_read_image_tokens"})
+"""Few services tell them, so that null in every reading would be noise."""
 
 
 def _number(value: int | Decimal) -> int | float:
@@ -119,6 +127,10 @@ class Reading:
     response_id: str | None = None
     service_tier: str | None = None
     """The tier that served, as the provider names it; it is what bills, not the one asked for."""
+    terms: Mapping[str, str] = field(default_factory=lambda: _NO_TERMS)
+    """What else the answer says of the terms that it was served on, each as sent: Anthropic's "speed" and
+    "inference_geo", Gemini's "traffic_type" where it names a tier beside it, Bedrock's "latency", and "processing":
+    "batch" for the results of a batch."""
     finish_reason: str | None = None
     terminal_evidence: str | None = None
     """The evidence that the response is whole, e.g. "[DONE]", "message_stop", "document"; None if there is none."""
@@ -130,8 +142,9 @@ class Reading:
     """Oddities by name, counted."""
 
     def as_json(self) -> dict[str, Any]:
-        """Plain JSON values under the field names of this class."""
-        return {
+        """Plain JSON values under the field names of this class; the terms only where there are any."""
+        terms = {"terms": dict(self.terms)} if self.terms else {}
+        return terms | {
             "basis": str(self.basis),
             "usage": self.usage.as_json(),
             "estimate": self.estimate.as_json() if self.estimate else None,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +23,15 @@ def read(
     for chunk in chunks:
         meter.feed(chunk)
     return meter.finish(ended=ended)
+
+
+def asked(dialect: str, body: Any, headers: Sequence[tuple[bytes, bytes]] = ()) -> dict[str, Any]:
+    """What an ask takes from a body, by field: all that it did not leave as it was, but for the model and the size."""
+    text = _as_bytes(body)
+    ask = by_name(dialect).read_ask(text, headers)
+    assert ask.input_bytes == len(text)
+    told = {field.name: getattr(ask, field.name) for field in fields(Ask) if getattr(ask, field.name) != field.default}
+    return {name: value for name, value in told.items() if name not in {"model", "input_bytes"}}
 
 
 def replay(case: Case, chunks: Iterable[bytes]) -> Reading:

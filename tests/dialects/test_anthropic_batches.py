@@ -42,6 +42,7 @@ def test_results_are_summed_by_model_at_every_split() -> None:
     )  # fmt: skip
     whole = read(RESULTS)
     assert (whole.usage, whole.basis, whole.response_id) == (Usage(legs=legs), Basis.REPORTED, None)
+    assert (whole.service_tier, whole.terms) == ("batch", {"processing": "batch"})
     assert all(read(*chunks) == whole for chunks in every_split(RESULTS))
 
 
@@ -68,4 +69,5 @@ def test_a_batch_is_known_by_its_id() -> None:
 
 
 def test_the_ask_names_no_model() -> None:
-    assert DIALECT.read_ask(b'{"requests":[{"params":{"model":"m"}}]}', []).model is None
+    ask = DIALECT.read_ask(b'{"requests":[{"params":{"model":"m"}}]}', [])
+    assert (ask.model, ask.unbounded) == (None, "batch")

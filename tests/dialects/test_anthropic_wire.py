@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from headgate.testing.corpus import Case
 from headgate.usage import Basis, Estimate, Leg, Reading, Usage
 from tests.dialects import expected
-from tests.dialects.playbook import CUTS, cut_at, data, document, events, read, replay, single_bytes
+from tests.dialects.playbook import CUTS, asked, cut_at, data, document, events, read, replay, single_bytes
 
 CASES = expected.cases("anthropic.messages")
 VERBATIM_STREAMS = [case for case in CASES if case.verbatim and case.framing == "sse"]
@@ -348,3 +348,53 @@ def test_delivered_bytes_of_deltas() -> None:
 def test_snapshots_are_never_summed(running: list[tuple[int, int]]) -> None:
     deltas = [delta(made, input_tokens=given) for given, made in running]
     assert figures(read("anthropic.messages", [events(start(5), *deltas, STOP)])) == (REPORTED, *running[-1])
+
+
+HELPED = {"has_tools": True, "stored_context": True, "unbounded": "server_tools"}
+PICTURE = {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"max_tokens": 9}, {"output_cap": 9}),
+        ({"max_tokens": 9, "thinking": {"type": "enabled", "budget_tokens": 8}}, {"output_cap": 9}),  # within the cap
+        ({"max_tokens": 0}, {}),
+        (
+            {"service_tier": "standard_only", "speed": "fast", "inference_geo": "us"},
+            {"service_tier": "standard_only", "speed": "fast", "inference_geo": "us"},
+        ),
+        ({"tools": [{"name": "mine"}, {"type": "bash_20250124", "name": "bash"}]}, {"has_tools": True}),
+        ({"tools": [{"name": "mine"}, {"type": "web_search_20260209", "name": "web_search"}]}, HELPED),
+        ({"mcp_servers": [{"url": "https://x"}]}, {"stored_context": True, "unbounded": "server_tools"}),
+        ({"context_management": {"edits": [{"type": "compact_20260112"}]}}, {"unbounded": "compaction"}),
+        ({"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}}, {}),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "tool_result", "content": [PICTURE]}]}]},
+            {"attachments": 1, "attachment_tokens": 5_000},
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "document", "source": {"type": "url", "url": "u"}}]}]},
+            {"stored_context": True},
+        ),
+    ],
+)
+def test_what_bounds_a_request(body: dict[str, Any], told: dict[str, Any]) -> None:
+    for dialect in ("anthropic.messages", "vertex.messages"):
+        assert asked(dialect, body) == told
+
+
+def test_the_terms_of_message_start_stand_until_a_delta_says_otherwise() -> None:
+    """facts/stream_cases.md 2.13."""
+    begun = {"input_tokens": 3, "output_tokens": 1, "speed": "fast", "inference_geo": "us", "service_tier": "standard"}
+    start = {"type": "message_start", "message": {"id": "m", "usage": begun}}
+
+    def terms(*usages: dict[str, Any]) -> Any:
+        deltas = [{"type": "message_delta", "delta": {}, "usage": usage} for usage in usages]
+        return read("anthropic.messages", [events(start, *deltas, {"type": "message_stop"})]).terms
+
+    assert terms({"output_tokens": 9}) == {"speed": "fast", "inference_geo": "us"}
+    assert terms({"output_tokens": 9, "speed": None}) == {"speed": "fast", "inference_geo": "us"}
+    assert terms({"output_tokens": 9, "speed": "standard"}) == {"speed": "standard", "inference_geo": "us"}
+    whole = {"id": "m", "usage": {"input_tokens": 3, "output_tokens": 9, "speed": 5, "inference_geo": "global"}}
+    assert read("anthropic.messages", [document(whole)]).terms == {"inference_geo": "global"}

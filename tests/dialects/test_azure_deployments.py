@@ -8,7 +8,7 @@ from headgate.dialects.registry import recognise, with_parameter
 from headgate.testing.corpus import Case
 from headgate.usage import Usage
 from tests.dialects import expected
-from tests.dialects.playbook import data, read
+from tests.dialects.playbook import asked, data, read
 
 CASES = [
     case
@@ -62,3 +62,8 @@ def test_the_usage_frame_that_we_caused_is_taken_out() -> None:
     strip = DIALECT.usage_frame_filter()
     usage_only = data({"choices": [], "usage": {"prompt_tokens": 1}})
     assert strip.feed(data({"choices": [{}]}) + usage_only) + strip.end() == data({"choices": [{}]})
+
+
+def test_completions_and_embeddings_are_told_by_their_members() -> None:
+    assert asked("azure.deployments", {"prompt": ["a", "b"], "n": 2, "best_of": 3}) == {"choices": 6, "prompts": 2}
+    assert asked("azure.deployments", {"input": ["a", "b"]}) == {"output_cap": 0, "prompts": 2}

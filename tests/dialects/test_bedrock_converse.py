@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from headgate.dialects import registry
@@ -7,7 +9,7 @@ from headgate.errors import BadRequest
 from headgate.testing.corpus import Case
 from headgate.usage import Basis
 from tests.dialects import expected
-from tests.dialects.playbook import replay, single_bytes
+from tests.dialects.playbook import asked, aws_event, document, read, replay, single_bytes
 
 CASES = expected.cases("bedrock.converse", "bedrock.converse-stream")
 
@@ -71,3 +73,41 @@ def test_what_an_ask_takes_from_a_request() -> None:
     assert DIALECT.read_ask(b'{"inferenceConfig": 3}', []).output_cap is None
     with pytest.raises(BadRequest):
         DIALECT.read_ask(b"[]", [])
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"messages": [{"role": "user", "content": [{"text": "Hi"}, {"cachePoint": {}}]}]}, {}),
+        ({"inferenceConfig": {"maxTokens": 0}}, {}),
+        (
+            {
+                "inferenceConfig": {"maxTokens": 5},
+                "additionalModelRequestFields": {"max_tokens": 9, "thinking": {"budget_tokens": 4}},
+            },
+            {"output_cap": 9},
+        ),
+        ({"toolConfig": {"tools": [{"toolSpec": {"name": "t"}}]}}, {"has_tools": True}),
+        (
+            {"toolConfig": {"tools": [{"systemTool": {"name": "nova_grounding"}}]}},
+            {"has_tools": True, "stored_context": True, "unbounded": "server_tools"},
+        ),
+        ({"toolConfig": 5}, {}),
+        ({"promptVariables": {"a": {"text": "b"}}}, {"stored_context": True}),
+        ({"serviceTier": {"type": "flex"}}, {"service_tier": "flex"}),
+        (
+            {"messages": [{"role": "user", "content": [{"image": {"format": "png", "source": {"s3Location": {}}}}]}]},
+            {"attachments": 1, "attachment_tokens": 16_384},
+        ),
+    ],
+)  # fmt: skip
+def test_what_bounds_a_request(body: dict[str, Any], told: dict[str, Any]) -> None:
+    assert asked("bedrock.converse", body) == told
+
+
+def test_optimized_latency_is_a_term() -> None:
+    told = {"usage": {"inputTokens": 1, "outputTokens": 2}, "performanceConfig": {"latency": "optimized"}}
+    assert read("bedrock.converse", [document(told)]).terms == {"latency": "optimized"}
+    assert read("bedrock.converse", [aws_event("metadata", told)]).terms == {"latency": "optimized"}
+    usual = told | {"performanceConfig": {"latency": "standard"}}
+    assert read("bedrock.converse", [document(usual)]).terms == {}

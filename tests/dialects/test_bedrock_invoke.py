@@ -13,7 +13,7 @@ from headgate.errors import BadRequest
 from headgate.testing.corpus import Case
 from headgate.usage import Basis, Reading, Usage
 from tests.dialects import expected
-from tests.dialects.playbook import CUTS, aws_event, aws_exception, cut_at, document, replay, single_bytes
+from tests.dialects.playbook import CUTS, asked, aws_event, aws_exception, cut_at, document, replay, single_bytes
 
 CASES = expected.cases("bedrock.invoke", "bedrock.invoke-with-response-stream")
 
@@ -283,3 +283,37 @@ def test_every_models_output_cap(body: dict[str, Any]) -> None:
 def test_a_body_that_is_no_object() -> None:
     with pytest.raises(BadRequest):
         DIALECT.read_ask(b"abc", [])
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"prompt": "Hi"}, {}),
+        ({"max_tokens": 5, "max_gen_len": -1}, {}),
+        ({"max_tokens": 5, "n": 2}, {"output_cap": 5, "choices": 2}),
+        ({"imageGenerationConfig": {"numberOfImages": 3}}, {"choices": 3, "unbounded": "images"}),
+        ({"tools": [{"name": "mine"}]}, {"has_tools": True}),
+        (
+            {"tools": [{"type": "web_search_20260209"}]},
+            {"has_tools": True, "stored_context": True, "unbounded": "server_tools"},
+        ),
+        ({"context_management": {"edits": [{"type": "compact_20260112"}]}}, {"unbounded": "compaction"}),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": "u"}}]}]},
+            {"attachments": 1, "attachment_tokens": 16_384},
+        ),
+    ],
+)
+def test_what_bounds_a_request(body: dict[str, Any], told: dict[str, Any]) -> None:
+    assert asked("bedrock.invoke", body) == told
+
+
+def test_a_tier_is_asked_for_in_a_header() -> None:
+    assert asked("bedrock.invoke", {}, [(b"x-amzn-bedrock-service-tier", b"flex")]) == {"service_tier": "flex"}
+
+
+def test_optimized_latency_is_a_term_beside_the_models_own() -> None:
+    headers = [(b"x-amzn-bedrock-performanceconfig-latency", b"optimized")]
+    meter = DIALECT.meter(Answer(200, "application/json", headers=headers))
+    meter.feed(document({"type": "message", "usage": {"input_tokens": 1, "output_tokens": 2, "speed": "standard"}}))
+    assert meter.finish(ended=True).terms == {"speed": "standard", "latency": "optimized"}

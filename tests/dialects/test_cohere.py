@@ -1,5 +1,6 @@
 import json
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from headgate.errors import BadRequest, UpstreamTimeout
 from headgate.testing.corpus import Case
 from headgate.usage import Basis, Estimate, Usage
 from tests.dialects import expected
-from tests.dialects.playbook import CUTS, cut_at, data, document, events, read, replay, single_bytes
+from tests.dialects.playbook import CUTS, asked, cut_at, data, document, events, read, replay, single_bytes
 
 CASES = expected.cases("cohere")
 
@@ -144,3 +145,28 @@ def test_lines_under_the_name_of_a_document_are_read() -> None:
     reading = meter.finish(ended=True)
     assert (reading.usage, reading.anomalies) == (Usage(input_tokens=2, output_tokens=3), {})
     assert reading.terminal_evidence == "stream-end"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 5}, {"output_cap": 5}),
+        ({"messages": [], "thinking": {"token_budget": 7}}, {"thinking_budget": 7}),
+        ({"messages": [], "tools": [{"type": "function"}]}, {"has_tools": True}),
+        ({"message": "Hi", "conversation_id": "c"}, {"stored_context": True}),
+        ({"message": "Hi", "connectors": [{"id": "web"}]}, {"stored_context": True, "unbounded": "server_tools"}),
+        ({"texts": ["a", "b"]}, {"output_cap": 0, "prompts": 2}),
+        ({"images": ["data:"]}, {"output_cap": 0, "attachments": 1, "attachment_tokens": 50_000}),
+        (
+            {"inputs": [{"content": [{"type": "image_url", "image_url": {"url": "u"}}]}]},
+            {"output_cap": 0, "attachments": 1, "attachment_tokens": 50_000},
+        ),
+    ],
+)  # fmt: skip
+def test_what_bounds_a_request(body: dict[str, Any], told: dict[str, Any]) -> None:
+    assert asked("cohere", body) == told
+
+
+def test_a_rerank_reads_its_query_with_each_document() -> None:
+    body = json.dumps({"query": "0123456789", "documents": ["a", "b", "c"]}).encode()
+    assert asked("cohere", body) == {"output_cap": 0, "prompts": 3, "prompt_bytes": len(body) + 2 * 12}

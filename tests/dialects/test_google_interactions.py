@@ -8,7 +8,7 @@ from headgate.dialects.google_interactions import DIALECT
 from headgate.dialects.registry import recognise
 from headgate.errors import UpstreamCut
 from headgate.usage import Basis, Reading, Usage
-from tests.dialects.playbook import data, document, single_bytes
+from tests.dialects.playbook import asked, data, document, single_bytes
 from tests.dialects.playbook import read as read_as
 
 USAGE = {
@@ -151,9 +151,36 @@ def test_what_an_ask_takes_from_a_request() -> None:
     body = json.dumps({"model": "gemini-3", "stream": True, "generation_config": config}).encode()
     assert DIALECT.read_ask(body, ()) == Ask("gemini-3", stream=True, output_cap=7, input_bytes=len(body))
     agent = json.dumps({"agent": "deep-research-1", "generation_config": 1}).encode()
-    assert DIALECT.read_ask(agent, ()) == Ask("deep-research-1", input_bytes=len(agent))
+    assert DIALECT.read_ask(agent, ()) == Ask(
+        "deep-research-1", input_bytes=len(agent), stored_context=True, unbounded="server_tools"
+    )
 
 
 def test_our_own_error_is_read_as_one() -> None:
     frame = DIALECT.error_frame(UpstreamCut("lost"), "ex_1")
     assert read(data(CREATED) + frame).in_stream_error == "UNAVAILABLE: lost"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"input": "Hi", "generation_config": {"max_output_tokens": True}}, {}),
+        ({"previous_interaction_id": "i", "service_tier": "flex"}, {"stored_context": True, "service_tier": "flex"}),
+        ({"tools": [{"type": "function"}]}, {"has_tools": True}),
+        (
+            {"tools": [{"type": "google_search"}]},
+            {"has_tools": True, "stored_context": True, "unbounded": "server_tools"},
+        ),
+        ({"input": [{"type": "image", "uri": "u"}]}, {"attachments": 1, "attachment_tokens": 50_000}),
+        ({"input": [{"type": "document", "data": "JVBERi0="}]}, {"stored_context": True}),
+    ],
+)
+def test_what_bounds_a_request(body: dict[str, Any], told: dict[str, Any]) -> None:
+    assert asked("google.interactions", body) == told
+
+
+def test_cache_reads_by_modality() -> None:
+    rows = [{"modality": "audio", "tokens": 3}, {"modality": "image", "tokens": 2}]
+    usage = {"total_input_tokens": 9, "total_cached_tokens": 5, "cached_tokens_by_modality": rows}
+    reading = read(json.dumps({"id": "i", "status": "completed", "usage": usage}).encode())
+    assert (reading.usage.cache_read_audio_tokens, reading.usage.cache_read_image_tokens) == (3, 2)

@@ -13,7 +13,7 @@ from headgate.testing.corpus import Case
 from headgate.testing.splits import every_split
 from headgate.usage import Basis, Reading, Usage
 from tests.dialects import expected
-from tests.dialects.playbook import CUTS, cut_at, data, document, single_bytes
+from tests.dialects.playbook import CUTS, asked, cut_at, data, document, single_bytes
 
 CASES = expected.cases("google.generate_content")
 VERBATIM_STREAMS = [case for case in CASES if case.stream and case.verbatim]
@@ -290,10 +290,10 @@ def test_embeddings(answer: dict[str, Any], tokens: int | None) -> None:
         ({}, Ask()),
         ({"generationConfig": {"maxOutputTokens": 99, "candidateCount": 2}}, Ask(output_cap=99, choices=2)),
         ({"generation_config": {"max_output_tokens": 99, "candidate_count": 2}}, Ask(output_cap=99, choices=2)),
-        ({"generationConfig": {"maxOutputTokens": 0, "candidateCount": 0}}, Ask(output_cap=0)),
+        ({"generationConfig": {"maxOutputTokens": 0, "candidateCount": 0}}, Ask()),  # for Google to judge
         ({"generationConfig": {"maxOutputTokens": "many"}}, Ask()),
         ({"generationConfig": []}, Ask()),
-        ({"model": "models/m", "content": {}}, Ask(model="models/m")),  # embedContent names it twice
+        ({"model": "models/m", "content": {}}, Ask(model="models/m", output_cap=0)),  # embedContent names it twice
     ],
 )
 def test_what_an_ask_takes_from_a_request(request_body: dict[str, Any], ask: Ask) -> None:
@@ -323,3 +323,60 @@ def test_errors_in_googles_own_shape(error: Any, code: int, status: str) -> None
     frame = DIALECT.error_frame(error, "ex_1")
     assert read(data(says("a")) + frame).in_stream_error == f"{status}: no"
     assert json.loads(frame.removeprefix(b"data: ")) == told
+
+
+HELPED = {"has_tools": True, "stored_context": True, "unbounded": "server_tools"}
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"contents": [{"parts": [{"text": "Hi"}]}]}, {}),
+        ({"generationConfig": {"maxOutputTokens": 9, "thinkingConfig": {"thinkingBudget": 8}}}, {"output_cap": 9}),
+        ({"generationConfig": {"maxOutputTokens": 9, "max_output_tokens": -1}}, {}),
+        ({"cachedContent": "cachedContents/1"}, {"stored_context": True}),
+        ({"cached_content": "cachedContents/1"}, {"stored_context": True}),
+        ({"tools": [{"functionDeclarations": []}]}, {"has_tools": True}),
+        ({"tools": [{"functionDeclarations": []}, {"googleSearch": {}}]}, HELPED),
+        ({"tools": [{"function_declarations": [], "url_context": {}}]}, HELPED),
+        ({"serviceTier": "flex"}, {"service_tier": "flex"}),
+        ({"content": {"parts": [{"text": "Hi"}]}}, {"output_cap": 0}),
+        ({"requests": [{"content": {}}, {"content": {}}]}, {"output_cap": 0, "prompts": 2}),
+        ({"instances": [{"prompt": "a cat"}]}, {"unbounded": "predictions"}),
+        (
+            {"contents": [{"parts": [{"inline_data": {"mime_type": "image/png"}}]}]},
+            {"attachments": 1, "attachment_tokens": 10_000},
+        ),
+        ({"contents": [{"parts": [{"fileData": {"fileUri": "gs://a"}}]}]}, {"stored_context": True}),
+    ],
+)  # fmt: skip
+def test_what_bounds_a_request(body: dict[str, Any], told: dict[str, Any]) -> None:
+    for dialect in ("google.generate_content", "vertex.generate_content"):
+        assert asked(dialect, body) == told
+
+
+def test_a_tier_may_be_asked_for_in_a_header() -> None:
+    header = (b"x-vertex-ai-llm-shared-request-type", b"priority")
+    assert asked("vertex.generate_content", {}, [header]) == {"service_tier": "priority"}
+
+
+def test_a_traffic_type_is_the_tier_or_stands_beside_it() -> None:
+    def told(usage: dict[str, Any]) -> tuple[Any, Any]:
+        reading = read(document({"usageMetadata": usage}))
+        return reading.service_tier, reading.terms
+
+    assert told({"trafficType": "ON_DEMAND_FLEX"}) == ("ON_DEMAND_FLEX", {})
+    assert told({"serviceTier": "flex"}) == ("flex", {})
+    assert told({"serviceTier": "flex", "trafficType": "ON_DEMAND"}) == ("flex", {"traffic_type": "ON_DEMAND"})
+
+
+def test_cache_reads_by_modality() -> None:
+    rows = [
+        {"modality": "TEXT", "tokenCount": 1},
+        {"modality": "AUDIO", "tokenCount": 3},
+        {"modality": "IMAGE", "tokenCount": 2},
+    ]
+    usage = {"promptTokenCount": 9, "cachedContentTokenCount": 6, "cacheTokensDetails": rows}
+    assert read(document({"usageMetadata": usage})).usage == Usage(
+        input_tokens=9, cache_read_tokens=6, cache_read_audio_tokens=3, cache_read_image_tokens=2
+    )

@@ -34,7 +34,19 @@ SOUND = ('name="file"; filename="a.wav"\r\nContent-Type: audio/wav', b"RIFF\r\n-
 )
 def test_the_fields_that_are_wanted(parts: list[tuple[str, bytes]], model: str | None, stream: bool) -> None:
     body = form(*parts)
-    assert read_form(body, [TYPE]) == Ask(model=model, stream=stream, input_bytes=len(body))
+    sizes = [len(content) for head, content in parts if "filename" in head]
+    assert read_form(body, [TYPE]) == Ask(
+        model=model,
+        stream=stream,
+        input_bytes=len(body),
+        prompt_bytes=len(body) - sum(sizes),
+        attachments=len(sizes),
+    )
+
+
+@pytest.mark.parametrize(("told", "choices"), [(b"3", 3), (b"0", 1), (b"-1", 1), (b"many", 1), (b"9" * 400, 1)])
+def test_how_many_are_asked_for(told: bytes, choices: int) -> None:
+    assert read_form(form(('name="n"', told)), [TYPE]).choices == choices
 
 
 def test_what_stands_before_the_first_part_is_no_part() -> None:
@@ -54,8 +66,9 @@ def test_a_boundary_may_be_quoted(content_type: bytes) -> None:
     ("body", "content_type", "told"),
     [
         (form(('name="model"', b"a"), ('name="model"', b"b")), TYPE[1], "more than once"),
+        (form(('name="n"', b"1"), ('name="n"', b"9")), TYPE[1], "'n' more than once"),
         (form(), b"multipart/form-data", "names no boundary"),
-        (form(*[('name="n"', b"1")] * (MAX_PARTS + 1)), TYPE[1], "more than"),
+        (form(*[('name="x"', b"1")] * (MAX_PARTS + 1)), TYPE[1], "more than"),
     ],
 )
 def test_forms_that_are_refused(body: bytes, content_type: bytes, told: str) -> None:
@@ -90,6 +103,6 @@ def test_any_bytes_are_read_or_refused(pieces: bytes, noise: bytes) -> None:
         try:
             ask = read_form(body, [TYPE])
         except BadRequest as error:
-            assert error.param == "model"  # noqa: PT017  (most bodies raise nothing)
+            assert error.param in {"model", "n"}  # noqa: PT017  (most bodies raise nothing)
         else:
             assert ask.input_bytes == len(body)

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from headgate.errors import UpstreamTimeout
 from headgate.testing.corpus import Case
 from headgate.usage import Basis, Estimate, Usage
 from tests.dialects import expected
-from tests.dialects.playbook import CUTS, cut_at, document, read, replay, single_bytes
+from tests.dialects.playbook import CUTS, asked, cut_at, document, read, replay, single_bytes
 
 CASES = expected.cases("ollama")
 END = {"model": "m", "done": True, "done_reason": "stop", "eval_count": 3}
@@ -102,3 +103,22 @@ def test_lines_under_the_name_of_a_document_are_read() -> None:
     meter.feed(lines(said("hi"), END | {"prompt_eval_count": 2}))
     reading = meter.finish(ended=True)
     assert (reading.usage, reading.anomalies) == (Usage(input_tokens=2, output_tokens=3), {})
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"options": {"num_predict": -1}}, {}),  # without end
+        ({"options": {"num_predict": 5}, "tools": [{"type": "function"}]}, {"output_cap": 5, "has_tools": True}),
+        ({"input": ["a", "b"]}, {"output_cap": 0, "prompts": 2}),
+        ({"prompt": "?", "images": ["QUJD", "QUJD"]}, {"attachments": 2, "attachment_tokens": 50_000}),
+    ],
+)
+def test_what_bounds_a_request(body: dict[str, Any], told: dict[str, Any]) -> None:
+    assert asked("ollama", {"stream": False} | body) == told
+
+
+def test_a_messages_pictures_are_no_text() -> None:
+    body = {"messages": [{"role": "user", "content": "?", "images": ["QUJD"]}], "stream": False}
+    size = len(json.dumps(body))
+    assert asked("ollama", body) == {"attachments": 1, "attachment_tokens": 50_000, "prompt_bytes": size - 4}

@@ -25,13 +25,15 @@ def test_its_operations(method: str, path: str, operation: str) -> None:
 
 def test_what_an_ask_takes_from_a_form() -> None:
     body = form(SOUND, ('name="model"', b"whisper-1"), ('name="stream"', b"true"))
-    assert DIALECT.read_ask(body, [TYPE]) == Ask(model="whisper-1", stream=True, input_bytes=len(body))
+    assert DIALECT.read_ask(body, [TYPE]) == Ask(
+        model="whisper-1", stream=True, input_bytes=len(body), unbounded="audio"
+    )
 
 
 def test_what_an_ask_takes_from_json() -> None:
     for said, stream in (({}, False), ({"stream_format": "audio"}, False), ({"stream_format": "sse"}, True)):
         body = json.dumps({"model": "tts-1", "input": "Hi", **said}).encode()
-        assert DIALECT.read_ask(body, ()) == Ask(model="tts-1", stream=stream, input_bytes=len(body))
+        assert DIALECT.read_ask(body, ()) == Ask(model="tts-1", stream=stream, input_bytes=len(body), unbounded="audio")
 
 
 def test_a_form_is_never_changed() -> None:

@@ -10,7 +10,7 @@ from headgate.errors import BadRequest, UnknownModel, UpstreamCut
 from headgate.testing.corpus import Case
 from headgate.usage import Basis
 from tests.dialects import expected
-from tests.dialects.playbook import CUTS, cut_at, read, replay, single_bytes
+from tests.dialects.playbook import CUTS, asked, cut_at, read, replay, single_bytes
 
 CASES = expected.cases("openai.chat", "mistral")
 VERBATIM_STREAMS = [case for case in CASES if case.verbatim and case.framing == "sse"]
@@ -107,3 +107,45 @@ def test_an_error_in_a_stream_is_a_data_line() -> None:
     )
     told = read("openai.chat", [frame]).in_stream_error
     assert told == "upstream_connection_lost: The provider's connection broke."
+
+
+CHAT = {"messages": [{"role": "user", "content": "Hi"}]}
+PICTURE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (CHAT, {}),
+        ({"max_tokens": 9, "max_completion_tokens": "100"}, {}),  # one that is invalid voids the other
+        ({"max_tokens": -1}, {}),
+        ({"service_tier": "flex"}, {"service_tier": "flex"}),
+        ({"service_tier": 5}, {}),
+        ({"tools": [{"type": "function"}]}, {"has_tools": True}),
+        ({"tools": []}, {}),
+        (
+            {"tools": [{"type": "web_search"}]},
+            {"has_tools": True, "stored_context": True, "unbounded": "server_tools"},
+        ),
+        ({"web_search_options": {}}, {"stored_context": True, "unbounded": "server_tools"}),
+        ({"plugins": [{"id": "web"}]}, {"stored_context": True, "unbounded": "server_tools"}),
+        ({"max_tokens": 5, "thinking_budget": 7}, {"output_cap": 5, "thinking_budget": 7}),
+        ({"reasoning": {"max_tokens": 7}, "thinking": {"budget_tokens": 8}}, {"thinking_budget": 8}),
+        ({"prediction": {"content": "0123"}}, {"thinking_budget": len('{"content": "0123"}')}),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "?"}, PICTURE, PICTURE]}]},
+            {"attachments": 2, "attachment_tokens": 50_000},
+        ),
+    ],
+)
+def test_what_bounds_a_request(body: dict[str, Any], told: dict[str, Any]) -> None:
+    assert asked("openai.chat", body) == told
+    assert asked("azure.deployments", CHAT | body) == told
+
+
+@pytest.mark.parametrize("member", ["max_tokens", "max_completion_tokens", "n"])
+def test_what_bounds_a_request_is_named_once(member: str) -> None:
+    """One server would take the first, another the last."""
+    with pytest.raises(BadRequest, match=f"names '{member}' more than once") as refusal:
+        DIALECT.read_ask(b'{"model":"m","%b":9000,"%b":1}' % (member.encode(), member.encode()), ())
+    assert refusal.value.param == member

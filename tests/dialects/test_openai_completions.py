@@ -39,7 +39,11 @@ def test_generated_text_is_counted_in_bytes() -> None:
 )
 def test_every_prompt_is_answered_n_times(body: dict[str, Any], cap: int | None, choices: int) -> None:
     text = json.dumps({"model": "m", **body}).encode()
-    assert DIALECT.read_ask(text, ()) == Ask(model="m", output_cap=cap, choices=choices, input_bytes=len(text))
+    several = len(body["prompt"]) if body["prompt"] and isinstance(body["prompt"][0], str | list) else 1
+    several = 1 if isinstance(body["prompt"], str) else several
+    assert DIALECT.read_ask(text, ()) == Ask(
+        model="m", output_cap=cap, choices=choices, input_bytes=len(text), prompts=several
+    )
 
 
 def test_the_usage_frame_is_asked_for_and_taken_out() -> None:

@@ -7,7 +7,7 @@ from headgate.dialects.openai_embeddings import DIALECT
 from headgate.testing.corpus import Case
 from headgate.usage import Basis, Usage
 from tests.dialects import expected
-from tests.dialects.playbook import data, document, read, replay, single_bytes
+from tests.dialects.playbook import asked, data, document, read, replay, single_bytes
 
 CASES = expected.cases("openai.embeddings")
 
@@ -44,4 +44,5 @@ def test_an_answer_framed_as_an_event_is_read_all_the_same() -> None:
 
 def test_what_an_ask_takes_from_a_request() -> None:
     body = json.dumps({"model": "m", "input": ["a", "b"]}).encode()
-    assert DIALECT.read_ask(body, ()) == Ask(model="m", output_cap=0, input_bytes=len(body))
+    assert DIALECT.read_ask(body, ()) == Ask(model="m", output_cap=0, input_bytes=len(body), prompts=2)
+    assert asked("openai.embeddings", {"model": "m", "input": [1, 2]}) == {"output_cap": 0}

@@ -1,9 +1,11 @@
+from collections import Counter
 from decimal import Decimal
 
 import pytest
 
 from headgate.dialects.base import Answer
 from headgate.dialects.openai_audio import DIALECT
+from headgate.dialects.openai_media import media_usage
 from headgate.usage import Basis, Reading, Usage
 from tests.dialects.playbook import data, document
 
@@ -89,3 +91,10 @@ def test_an_answer_without_usage_is_unmetered_but_a_refusal_is_not() -> None:
     assert watched(document({"text": "Hi"})).anomalies == {"unmetered": 1}
     refused = watched(document({"error": {"message": "no", "code": "bad"}}), status=400)
     assert (refused.in_stream_error, dict(refused.anomalies)) == ("bad: no", {})
+
+
+def test_cache_reads_by_modality() -> None:
+    details = {"cached_tokens": 5, "cached_tokens_details": {"audio_tokens": 4, "image_tokens": 1}}
+    for name in ("input_token_details", "input_tokens_details"):
+        usage = media_usage({"input_tokens": 9, name: details}, Counter())
+        assert (usage.cache_read_audio_tokens, usage.cache_read_image_tokens) == (4, 1)

@@ -10,7 +10,7 @@ from headgate.errors import BadRequest, UpstreamCut
 from headgate.testing.corpus import Case
 from headgate.usage import Basis, Leg, Reading, Usage
 from tests.dialects import expected
-from tests.dialects.playbook import CUTS, cut_at, data, document, events, read, replay, single_bytes
+from tests.dialects.playbook import CUTS, asked, cut_at, data, document, events, read, replay, single_bytes
 
 CASES = expected.cases("openai.responses")
 VERBATIM_STREAMS = [case for case in CASES if case.verbatim and case.framing == "sse"]
@@ -320,3 +320,40 @@ def test_an_error_in_a_stream_is_a_failed_response() -> None:
 
 def test_an_error_as_a_whole_answer_has_openais_shape() -> None:
     assert json.loads(DIALECT.error_body(BadRequest("no"), "x1"))["error"]["type"] == "invalid_request_error"
+
+
+STORED = {"stored_context": True}
+HELPED = {"has_tools": True, "stored_context": True, "unbounded": "server_tools"}
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"input": "Hi"}, {}),
+        ({"max_output_tokens": 0}, {}),
+        ({"service_tier": "priority"}, {"service_tier": "priority"}),
+        ({"previous_response_id": "resp_1"}, STORED),
+        ({"conversation": {"id": "conv_1"}}, STORED),
+        ({"prompt": {"id": "pmpt_1"}}, STORED),
+        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, STORED),
+        ({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]}, STORED),
+        ({"context_management": [{"type": "compaction"}]}, STORED | {"unbounded": "compaction"}),
+        ({"tools": [{"type": "function"}, {"type": "computer_use_preview"}]}, {"has_tools": True}),
+        ({"tools": [{"type": "function"}, {"type": "file_search"}]}, HELPED),
+        ({"tools": [{"type": "image_generation"}]}, HELPED),
+        (
+            {"input": [{"type": "function_call_output", "output": [{"type": "input_image", "file_id": "f"}]}]},
+            {"attachments": 1, "attachment_tokens": 50_000},
+        ),
+    ],
+)
+def test_what_bounds_a_request(body: dict[str, Any], told: dict[str, Any]) -> None:
+    assert asked("openai.responses", body) == told
+
+
+def test_cache_reads_by_modality() -> None:
+    details = {"cached_tokens": 5, "cached_tokens_details": {"audio_tokens": 2, "image_tokens": 1}}
+    body = {"status": "completed", "usage": {"input_tokens": 9, "input_tokens_details": details}}
+    assert read("openai.responses", [json.dumps(body).encode()]).usage == Usage(
+        input_tokens=9, cache_read_tokens=5, cache_read_audio_tokens=2, cache_read_image_tokens=1
+    )

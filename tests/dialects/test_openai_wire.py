@@ -211,3 +211,19 @@ def test_error_types_follow_the_status(error: HeadgateError, kind: str) -> None:
     told = {"message": "no", "type": kind, "param": error.param, "code": error.code}
     assert error_object(error) == told
     assert json.dumps(told)
+
+
+def test_cache_reads_by_modality() -> None:
+    """facts/stream_cases.md 2.14: parts of what was cached, which is a part of the input."""
+    details: dict[str, Any] = {
+        "cached_tokens": 6,
+        "audio_tokens": 5,
+        "cached_tokens_details": {"audio_tokens": 4, "image_tokens": 2},
+    }
+    anomalies: Anomalies = Counter()
+    usage = completion_usage({"prompt_tokens": 9, "prompt_tokens_details": details}, anomalies)
+    assert (usage.cache_read_tokens, usage.cache_read_audio_tokens, usage.cache_read_image_tokens) == (6, 4, 2)
+    assert not anomalies
+    details["cached_tokens"] = 3
+    completion_usage({"prompt_tokens": 9, "prompt_tokens_details": details}, anomalies)
+    assert anomalies == {"cache_read_audio_tokens_over_total": 1}

@@ -5,7 +5,7 @@ import pytest
 from headgate.dialects.base import Ask
 from headgate.dialects.rerank import DIALECT
 from headgate.usage import Basis, Usage
-from tests.dialects.playbook import data, document, read, single_bytes
+from tests.dialects.playbook import asked, data, document, read, single_bytes
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,8 @@ def test_an_answer_framed_as_an_event_is_read_all_the_same() -> None:
 def test_what_an_ask_takes_from_a_request() -> None:
     body = json.dumps({"model": "m", "query": "q", "documents": []}).encode()
     assert DIALECT.read_ask(body, ()) == Ask(model="m", output_cap=0, input_bytes=len(body))
+
+
+def test_the_query_is_read_with_each_document() -> None:
+    body = json.dumps({"query": "0123456789", "documents": ["a", "b", "c"]}).encode()
+    assert asked("rerank", body) == {"output_cap": 0, "prompts": 3, "prompt_bytes": len(body) + 2 * 12}

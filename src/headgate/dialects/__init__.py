@@ -3,6 +3,8 @@
     base.py                 Dialect, Ask, Operation, Meter, Tally: what a dialect file fills in
     reading.py              counts and snapshots: how usage on the wire is kept and read, for all dialects
     asking.py               how a request body is read, for all dialects
+    attachments.py          what of a prompt is no text: pictures and files, in all dialects' shapes
+    bound.py                worst_case: the most tokens that an ask may use
     registry.py             which dialect and operation a method and path mean
     openai_wire.py          what OpenAI's APIs share: error objects, usage arithmetic, cost
     openai_choices.py       what chat and completions share: choices, and the usage frame

@@ -7,11 +7,12 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
-from headgate.dialects.asking import Wanted, read_request, whole
+from headgate.dialects.asking import Wanted, largest, raw_bytes, read_request, rows, runs_tools
+from headgate.dialects.attachments import with_attachments
 from headgate.dialects.base import Ask, Dialect, Tally
 from headgate.dialects.reading import (
     Anomalies,
@@ -181,6 +182,7 @@ class MessagesTally(Tally):
             else:
                 anomalies["output_from_message_start"] += 1
         seen.service_tier = text(raw.get("service_tier"))
+        seen.terms = {name: told for name in ("speed", "inference_geo") if (told := text(raw.get(name))) is not None}
         seen.model = _fallback_model(raw) or seen.model
         ended_well = seen.finish_reason is not None or (ended and seen.error is None)
         final = seen.terminal is not None or (self._output_known and ended_well)
@@ -263,8 +265,51 @@ _TYPES = {
 """Error types by status (facts/wire.md section 4). Anthropic itself says 529 for overloaded_error."""
 
 
-class _Request(Wanted):
+class MessagesRequest(Wanted):
+    """What is read of a request for a message."""
+
+    once: ClassVar[tuple[str, ...]] = ("model", "max_tokens")
+    bulk: ClassVar[tuple[str, ...]] = ("messages", "tools")
+
+    messages: msgspec.Raw = msgspec.Raw()
     max_tokens: Any = None
+    tools: msgspec.Raw = msgspec.Raw()
+    mcp_servers: Any = None
+    container: Any = None
+    context_management: msgspec.Raw = msgspec.Raw()
+    service_tier: Any = None
+    speed: Any = None
+    inference_geo: Any = None
+
+
+_OWN_TOOLS = ("custom", "bash_", "text_editor_", "computer_", "memory_")
+"""Tools that clients run themselves, some of them by schemas that only Anthropic has."""
+_PICTURE_TOKENS = 5_000
+"""A picture takes 4,784 tokens at the most (platform.claude.com, "Images and vision": 28 x 28 pixels a token)."""
+
+
+def messages_ask(body: bytes, request: MessagesRequest) -> Ask:
+    """The ask of a request for a message.
+
+    The cap holds thinking, interleaved or not: `budget_tokens` is a part of it (platform.claude.com, "Extended
+    thinking"). Compaction on the way is a pass of its own, and billed beside the totals.
+    """
+    tools = rows(request.tools)
+    helped = bool(request.mcp_servers or request.container) or runs_tools(tools, _OWN_TOOLS)
+    compacts = b'"compact' in raw_bytes(request.context_management)
+    ask = Ask(
+        model=request.model,
+        stream=request.stream,
+        output_cap=largest(request.max_tokens),
+        input_bytes=len(body),
+        has_tools=bool(tools),
+        stored_context=helped,
+        unbounded="server_tools" if helped else "compaction" if compacts else None,
+        service_tier=text(request.service_tier),
+        speed=text(request.speed),
+        inference_geo=text(request.inference_geo),
+    )
+    return with_attachments(ask, request.messages, _PICTURE_TOKENS)
 
 
 class MessagesDialect(Dialect):
@@ -273,9 +318,7 @@ class MessagesDialect(Dialect):
     def read_ask(self, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
         """Read a request body; the cap holds thinking too. Raises BadRequest."""
         del headers
-        request = read_request(body, _Request)
-        cap = whole(request.max_tokens)
-        return Ask(model=request.model, stream=request.stream, output_cap=cap, input_bytes=len(body))
+        return messages_ask(body, read_request(body, MessagesRequest))
 
     def tally(self) -> Tally:
         """A fresh tally."""

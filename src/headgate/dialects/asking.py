@@ -1,19 +1,28 @@
 """How a request body is read, for all dialects: only the fields that headgate needs, whatever else it holds."""
 
 import json
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
 from headgate import jsontext
+from headgate.dialects.reading import fitted, parsed, string
 from headgate.errors import BadRequest
 
 
 class Wanted(msgspec.Struct):
-    """The fields that every dialect's request has. A dialect adds its own, all of them Any.
+    """The fields that every dialect's request has. A dialect adds its own: Any, or Raw for what may be large.
 
     What headgate does not need is not checked: it is passed on for the provider to judge.
     """
+
+    once: ClassVar[tuple[str, ...]] = ("model",)
+    """Members that may stand there only once: parsers differ on which one counts, so one could be held and another
+    served. A dialect adds those that bound what is generated."""
+
+    bulk: ClassVar[tuple[str, ...]] = ()
+    """Members that were read as Raw and are most of a large body: the others are looked for outside of them."""
 
     model: Any = None
     stream: Any = None
@@ -25,21 +34,40 @@ W = TypeVar("W", bound=Wanted)
 def read_request(body: bytes, wanted: type[W]) -> W:
     """The wanted fields of a request body, `model` a string or None and `stream` a bool.
 
-    Raises BadRequest for what is no JSON object, for a model or stream of another type, and for a model named twice:
-    parsers differ on which one counts, so it would be possible to pay for one and get the other.
+    Raises BadRequest for what is no JSON object, for a model or stream of another type, and for a member of `once`
+    that is named twice.
     """
     try:
         request = msgspec.json.decode(body, type=wanted)
     except (ValueError, RecursionError):
-        request = msgspec.convert(_read_leniently(body), wanted)
+        request = fitted(_read_leniently(body), wanted)
     if not isinstance(request.model, str | None):
         raise BadRequest(f"'model' must be a string, not {_kind(request.model)}.", param="model")
     if not isinstance(request.stream, bool | None):
         raise BadRequest(f"'stream' must be true or false, not {_kind(request.stream)}.", param="stream")
-    if jsontext.repeats(body, "model"):
-        raise BadRequest("The request body names 'model' more than once.", param="model")
+    outline = _outline(body, request) if len(body) > _LARGE else body
+    escapes = b"\\u00" in outline  # a key may be spelt with them
+    for name in wanted.once:
+        if (escapes or outline.count(b'"%b"' % name.encode()) > 1) and jsontext.repeats(outline, name):
+            raise BadRequest(f"The request body names '{name}' more than once.", param=name)
     request.stream = bool(request.stream)
     return request
+
+
+_LARGE = 4096
+
+
+def _outline(body: bytes, request: Wanted) -> bytes:
+    """The body without its bulk, where that can be told at a glance: searching it all costs more than decoding it."""
+    for name in request.bulk:
+        value = getattr(request, name)
+        text = bytes(value) if isinstance(value, msgspec.Raw) else b""
+        if len(text) > _LARGE:
+            key = b'"' + name.encode() + b'"'
+            start = body.find(text[:1], body.find(key) + len(key))
+            if start >= 0 and body.startswith(text, start):
+                body = b"".join((body[:start], b"null", body[start + len(text) :]))
+    return body
 
 
 def _read_leniently(body: bytes) -> dict[str, Any]:
@@ -71,6 +99,88 @@ def whole(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
-def largest(*values: Any) -> int | None:
-    """The largest of the values that are non-negative integers; None if none is (facts/stream_cases.md 1.32)."""
-    return max((n for value in values if (n := whole(value)) is not None), default=None)
+def times(value: Any) -> int:
+    """A number of answers: 1 where none is named, or what is named is no positive integer."""
+    return whole(value) or 1
+
+
+def largest(*caps: Any) -> int | None:
+    """The largest of the caps that are named (facts/stream_cases.md 1.32).
+
+    None if none is, and if any is no positive integer: 0, -1, NaN, true and "100" are passed on for the provider to
+    judge, who may read them as no cap at all, so they bound nothing.
+    """
+    most = None
+    for cap in caps:
+        if cap is not None:
+            if type(cap) is not int or cap <= 0:
+                return None
+            if most is None or cap > most:
+                most = cap
+    return most
+
+
+def budget(*values: Any) -> int:
+    """The largest of several thinking budgets; 0 where none is named, or none is a positive integer."""
+    return max((n for value in values if (n := whole(value)) is not None), default=0)
+
+
+_ROWS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def rows(raw: Any) -> list[dict[str, Any]]:
+    """The objects of an array that was read as Raw, their members still raw; what is none is passed over."""
+    if not raw:
+        return []
+    if isinstance(raw, msgspec.Raw):
+        try:
+            return _ROWS.decode(raw)
+        except (ValueError, RecursionError):
+            raw = parsed(raw)
+    return [row for row in raw if isinstance(row, dict)] if isinstance(raw, list) else []
+
+
+def items(raw: Any) -> int:
+    """How many items an array has that was read as Raw; 1 for anything else that is there, 0 for nothing or null."""
+    if isinstance(raw, msgspec.Raw):
+        try:
+            return len(_ITEMS.decode(raw))
+        except (ValueError, RecursionError):
+            raw = parsed(raw)
+    if not raw:
+        return 0
+    return len(raw) if isinstance(raw, list) else 1
+
+
+def prompts(raw: Any) -> int:
+    """How many prompts: an array holds several texts, objects or token arrays, or else the tokens of one."""
+    if isinstance(raw, msgspec.Raw):
+        start = bytes(memoryview(raw)[:16]).lstrip(b" \t\r\n")
+        if start[:1] != b"[" or start[1:].lstrip(b" \t\r\n")[:1] not in {b'"', b"[", b"{", b""}:
+            return 1
+    elif not (isinstance(raw, list) and raw and isinstance(raw[0], str | list | dict)):
+        return 1
+    return max(items(raw), 1)
+
+
+def raw_bytes(value: Any) -> bytes:
+    """The JSON text of a member that was read as Raw; none for one that is absent."""
+    return bytes(value) if isinstance(value, msgspec.Raw) else json.dumps(value).encode()
+
+
+def given(*values: Any) -> bool:
+    """True if any of these members was named, and not as null. An empty object is one: it may ask for the defaults."""
+    return any(value is not None for value in values)
+
+
+def runs_tools(tools: Sequence[Mapping[str, Any]], own: tuple[str, ...]) -> bool:
+    """True if the provider itself runs one of these tools.
+
+    Those without a type the client runs, and those whose type begins like one of `own`.
+    What a provider's tools find is read by the model, and billed, as often as the model likes.
+    """
+    if not tools:
+        return False
+    kinds = (string(tool.get("type")) for tool in tools)
+    return any(kind is not None and not kind.startswith(own) for kind in kinds)

@@ -5,21 +5,25 @@ answers are read alike: an embeddings answer has no choices, and its usage is a 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from headgate.dialects.asking import Wanted, largest, read_request, whole
+import msgspec
+
+from headgate.dialects.asking import prompts, read_request, times
 from headgate.dialects.base import Ask, FrameFilter, Operation, Tally
-from headgate.dialects.openai_choices import ChoicesTally, UsageFrameFilter, asks_for_usage, with_usage_frame
+from headgate.dialects.openai_choices import ChatRequest, ChoicesTally, UsageFrameFilter, chat_ask, with_usage_frame
 from headgate.dialects.openai_wire import OpenAIDialect
 
 _ROOT = "/openai/deployments/{model}"
 
 
-class _Request(Wanted):
-    max_tokens: Any = None
-    max_completion_tokens: Any = None
-    n: Any = None
-    stream_options: Any = None
+class _Request(ChatRequest):
+    """A chat's, a completion's or an embedding's."""
+
+    prompt: msgspec.Raw = msgspec.Raw()
+    best_of: Any = None
+    input: msgspec.Raw = msgspec.Raw()
 
 
 class AzureDeployments(OpenAIDialect):
@@ -34,17 +38,16 @@ class AzureDeployments(OpenAIDialect):
     )
 
     def read_ask(self, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
-        """Read a request body. Raises BadRequest."""
+        """Read a request body: what it has tells which of the three it is. Raises BadRequest."""
         del headers
         request = read_request(body, _Request)
-        return Ask(
-            model=request.model,
-            stream=request.stream,
-            output_cap=largest(request.max_tokens, request.max_completion_tokens),
-            choices=whole(request.n) or 1,
-            input_bytes=len(body),
-            wants_usage=asks_for_usage(request.stream_options),
-        )
+        ask = chat_ask(body, request)
+        if request.messages:
+            return ask
+        if request.input and not request.prompt:
+            return replace(ask, output_cap=0, prompts=prompts(request.input))
+        several = prompts(request.prompt)
+        return replace(ask, prompts=several, choices=several * max(ask.choices, times(request.best_of)))
 
     def tally(self) -> Tally:
         """A fresh tally."""

@@ -51,20 +51,47 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """The request as read. `None` means the client did not say."""
+    """The request as read. `None` means the client did not say. `bound.worst_case` makes of it what may be used."""
 
     model: str | None = None
     stream: bool = False
     output_cap: int | None = None
-    """The largest output cap named, in tokens (facts/stream_cases.md 1.32)."""
+    """The largest output cap named, in tokens (facts/stream_cases.md 1.32). 0 where nothing is generated; None also
+    where a cap was named that is no positive integer: it is the provider's to judge, and bounds nothing."""
     choices: int = 1
-    """How many answers were asked for (`n`)."""
+    """How many answers were asked for (`n`), over all prompts."""
     input_bytes: int = 0
-    """Bytes of the request body: the base of an input estimate, and its safe upper bound."""
+    """Bytes of the request body: the base of an input estimate."""
     wants_usage: bool = False
     """The client itself asked for the usage frame of a stream."""
     response_id: str | None = None
     """The stored response that the path names."""
+    prompt_bytes: int | None = None
+    """Bytes that bound the prompt's text, where those of the body do not: pictures in it have `attachments` instead,
+    and a reranker reads its query once for each document."""
+    prompts: int = 1
+    """Prompts that are answered apart, each in a context of its own."""
+    has_tools: bool = False
+    """Tools are described to the model, in words of the provider's that the body does not hold."""
+    attachments: int = 0
+    """Pictures in the prompt: what they take depends on their size, not on their bytes."""
+    attachment_tokens: int = 0
+    """The most that each of them takes."""
+    stored_context: bool = False
+    """The prompt goes on outside the body, or is packed in it: an earlier response, a file, a PDF. Only the model's
+    context window bounds it."""
+    thinking_budget: int = 0
+    """Tokens that may be generated beside the cap, for each answer."""
+    unbounded: str | None = None
+    """Why tokens or charges may come that nothing in the request bounds, e.g. "server_tools"; None if none may."""
+    deferred: bool = False
+    """It is billed after its answer, by what a later request reads (Responses in the background)."""
+    service_tier: str | None = None
+    """The tier asked for, as the client wrote it."""
+    speed: str | None = None
+    """The speed asked for (Anthropic), likewise."""
+    inference_geo: str | None = None
+    """Where inference is asked to run (Anthropic), likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +248,10 @@ class Meter:
     def over(self) -> bool:
         """True once the dialect's own end has come, whether or not the body has ended."""
         return self._tally.over
+
+    def so_far(self) -> Reading:
+        """What the reading would be if nothing more came; may be asked at any time."""
+        return with_estimate(self._tally.reading(ended=False), self._input_bytes)
 
     def finish(self, *, ended: bool) -> Reading:
         """The reading. `ended` says that the body came to its clean end; call once, when no more bytes will come."""

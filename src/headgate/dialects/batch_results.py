@@ -95,6 +95,7 @@ class BatchTally(Tally):
         if self._sums:
             self._seen.response_id = None
             self._seen.service_tier = "batch"
+            self._seen.terms = {"processing": "batch"}
         legs = tuple(Leg(kind, text(model), usage) for (kind, model), usage in self._sums.items())
         return self._seen.reading(Usage(legs=legs), self._anomalies, final=ended)
 
@@ -103,9 +104,9 @@ class Batches(Dialect):
     """What the batches of all companies have in common: no model of their own, and results that come as lines."""
 
     def read_ask(self, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
-        """The requests of a batch, in it or in a file, name their models each for itself."""
+        """The requests of a batch, in it or in a file, name their models each for itself, and are billed later."""
         del headers
-        return Ask(input_bytes=len(body))
+        return Ask(input_bytes=len(body), unbounded="batch")
 
     def framing(self, head: bytes, answer: Answer) -> Framing | None:
         """Lines, a batch, or a file in which there is nothing to read."""

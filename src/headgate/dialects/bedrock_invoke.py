@@ -6,13 +6,14 @@ from base64 import b64decode
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
 from headgate import jsontext
 from headgate.dialects.anthropic_wire import MessagesTally
-from headgate.dialects.asking import Wanted, largest, read_request
+from headgate.dialects.asking import Wanted, largest, raw_bytes, read_request, rows, runs_tools, times
+from headgate.dialects.attachments import with_attachments
 from headgate.dialects.base import Answer, Ask, Operation, Tally
 from headgate.dialects.bedrock_wire import (
     BedrockDialect,
@@ -20,6 +21,7 @@ from headgate.dialects.bedrock_wire import (
     error_type,
     exception_text,
     header,
+    latency_term,
     token_usage,
 )
 from headgate.dialects.openai_choices import ChoicesTally
@@ -173,6 +175,7 @@ class InvokeTally(Tally):
         self._inner: Tally | None = None
         self._response_id: str | None = None
         self._service_tier: str | None = None
+        self._latency: str | None = None
         self._error_type: str | None = None
         self._headers: Mapping[str, Any] = {}
         self._metrics: Mapping[str, Any] = {}
@@ -184,6 +187,7 @@ class InvokeTally(Tally):
         self._headers = {_HEADERS[name]: value.decode("latin-1") for name, value in answer.headers if name in _HEADERS}
         self._response_id = header(answer, b"x-amzn-requestid")
         self._service_tier = header(answer, b"x-amzn-bedrock-service-tier")
+        self._latency = header(answer, b"x-amzn-bedrock-performanceconfig-latency")
         self._error_type = error_type(answer)
 
     def event(self, frame: Frame) -> None:
@@ -242,6 +246,7 @@ class InvokeTally(Tally):
             basis=Basis.NONE if usage.is_empty else Basis.REPORTED if final else Basis.PARTIAL,
             response_id=reading.response_id or text(self._response_id),
             service_tier=text(self._service_tier) or reading.service_tier,
+            terms={**reading.terms, **latency_term(self._latency)},
             terminal_evidence=evidence,
             in_stream_error=self._error or reading.in_stream_error,
             anomalies=dict(anomalies),
@@ -282,18 +287,37 @@ def _filled(own: Usage, other: Usage) -> Usage:
             own,
             input_tokens=other.input_tokens,
             cache_read_tokens=other.cache_read_tokens,
+            cache_read_audio_tokens=other.cache_read_audio_tokens,
+            cache_read_image_tokens=other.cache_read_image_tokens,
             cache_write_tokens=other.cache_write_tokens,
         )
     return own if own.output_tokens is not None else replace(own, output_tokens=other.output_tokens)
 
 
 class _Request(Wanted):
+    once: ClassVar[tuple[str, ...]] = (
+        "model", "max_tokens", "max_completion_tokens", "max_tokens_to_sample", "max_gen_len", "textGenerationConfig",
+        "inferenceConfig", "n", "num_generations", "imageGenerationConfig",
+    )  # fmt: skip
+    bulk: ClassVar[tuple[str, ...]] = ("messages", "tools")
+
+    messages: msgspec.Raw = msgspec.Raw()
     max_tokens: Any = None
     max_completion_tokens: Any = None
     max_tokens_to_sample: Any = None
     max_gen_len: Any = None
     textGenerationConfig: Any = None  # noqa: N815  the wire's own name
     inferenceConfig: Any = None  # noqa: N815  the wire's own name
+    imageGenerationConfig: Any = None  # noqa: N815  the wire's own name
+    n: Any = None
+    num_generations: Any = None
+    tools: msgspec.Raw = msgspec.Raw()
+    context_management: msgspec.Raw = msgspec.Raw()
+
+
+_PICTURE_TOKENS = 16_384
+_OWN_TOOLS = ("function", "custom", "bash_", "text_editor_", "computer_", "memory_")
+_TIER = b"x-amzn-bedrock-service-tier"
 
 
 class BedrockInvoke(BedrockDialect):
@@ -308,12 +332,14 @@ class BedrockInvoke(BedrockDialect):
 
     def read_ask(self, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
         """Read a request body, whichever model's; the model stands in the path. Raises BadRequest."""
-        del headers
         request = read_request(body, _Request)
-        titan, nova = (
+        titan, nova, pictures = (
             config if isinstance(config, dict) else {}
-            for config in (request.textGenerationConfig, request.inferenceConfig)
+            for config in (request.textGenerationConfig, request.inferenceConfig, request.imageGenerationConfig)
         )
+        tools = rows(request.tools)
+        helped = runs_tools(tools, _OWN_TOOLS)
+        compacts = b'"compact' in raw_bytes(request.context_management)
         cap = largest(
             request.max_tokens,
             request.max_completion_tokens,
@@ -323,7 +349,16 @@ class BedrockInvoke(BedrockDialect):
             nova.get("maxTokens"),
             nova.get("max_new_tokens"),
         )
-        return Ask(output_cap=cap, input_bytes=len(body))
+        ask = Ask(
+            output_cap=cap,
+            choices=max(times(request.n), times(request.num_generations), times(pictures.get("numberOfImages"))),
+            input_bytes=len(body),
+            has_tools=bool(tools),
+            stored_context=helped,
+            unbounded="server_tools" if helped else "compaction" if compacts else "images" if pictures else None,
+            service_tier=next((value.decode("latin-1") for name, value in headers if name == _TIER), None),
+        )
+        return with_attachments(ask, request.messages, _PICTURE_TOKENS)
 
     def tally(self) -> Tally:
         """A fresh tally."""

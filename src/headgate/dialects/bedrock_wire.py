@@ -120,6 +120,10 @@ class _Trace(msgspec.Struct):
     router: _Router | None = msgspec.field(default=None, name="promptRouter")
 
 
+class _Performance(msgspec.Struct):
+    latency: str | None = None
+
+
 class _Told(msgspec.Struct):
     """The payload of an event, or a whole answer: what they hold has the same names in both."""
 
@@ -129,6 +133,7 @@ class _Told(msgspec.Struct):
     stop_reason: str | None = msgspec.field(default=None, name="stopReason")
     usage: msgspec.Raw = msgspec.Raw()
     tier: _Tier | None = msgspec.field(default=None, name="serviceTier")
+    performance: _Performance | None = msgspec.field(default=None, name="performanceConfig")
     trace: _Trace | None = None
     message: msgspec.Raw = msgspec.Raw()
 
@@ -187,6 +192,8 @@ class ConverseTally(Tally):
             self._usage = merge(self._usage, parsed(told.usage))
         if told.tier is not None:
             seen.service_tier = told.tier.type or seen.service_tier
+        if told.performance is not None:
+            seen.terms = latency_term(told.performance.latency)
         if told.trace is not None and told.trace.router is not None:
             seen.model = told.trace.router.model or seen.model
 
@@ -221,6 +228,12 @@ def _block_size(block: _Block) -> int:
 def header(answer: Answer, name: bytes) -> str | None:
     """The first value of a header, by lower-case name; None if there is none."""
     return next((value.decode("latin-1") for key, value in answer.headers if key == name), None)
+
+
+def latency_term(latency: str | None) -> dict[str, str]:
+    """The term of an answer that was served with another latency than the standard one: "optimized" has its price."""
+    told = text(latency)
+    return {} if told is None or told == "standard" else {"latency": told}
 
 
 def error_type(answer: Answer) -> str | None:

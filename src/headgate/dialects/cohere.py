@@ -8,11 +8,13 @@ the other (facts/stream_cases.md 2.17). v2 streams events and v1 JSON lines. Usa
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
-from headgate.dialects.asking import Wanted, largest, read_request
+from headgate.dialects.asking import Wanted, budget, given, items, largest, raw_bytes, read_request, rows
+from headgate.dialects.attachments import PICTURE_TOKENS, with_attachments
 from headgate.dialects.base import Answer, Ask, Dialect, Metering, Operation, Tally
 from headgate.dialects.json_lines import framing_of_lines, lines_of
 from headgate.dialects.reading import (
@@ -195,9 +197,9 @@ def cohere_usage(raw: Mapping[str, Any], anomalies: Anomalies) -> Usage:
     Images stand beside `tokens.input_tokens`, not in it: two of 259 tokens each came with 501 others (recordings).
     """
     counts = Counts(raw, anomalies)
-    given, images = counts.get("tokens", "input_tokens"), counts.get("tokens", "image_tokens")
+    read, images = counts.get("tokens", "input_tokens"), counts.get("tokens", "image_tokens")
     usage = Usage(
-        input_tokens=given if given is None else given + (images or 0),
+        input_tokens=read if read is None else read + (images or 0),
         cache_read_tokens=counts.get("cached_tokens"),
         input_image_tokens=images,
         output_tokens=counts.get("tokens", "output_tokens"),
@@ -207,7 +209,21 @@ def cohere_usage(raw: Mapping[str, Any], anomalies: Anomalies) -> Usage:
 
 
 class _Request(Wanted):
+    once: ClassVar[tuple[str, ...]] = ("model", "max_tokens")
+    bulk: ClassVar[tuple[str, ...]] = ("messages", "documents")
+
     max_tokens: Any = None
+    messages: msgspec.Raw = msgspec.Raw()
+    message: msgspec.Raw = msgspec.Raw()
+    tools: msgspec.Raw = msgspec.Raw()
+    thinking: Any = None
+    conversation_id: Any = None
+    connectors: Any = None
+    query: msgspec.Raw = msgspec.Raw()
+    documents: msgspec.Raw = msgspec.Raw()
+    texts: msgspec.Raw = msgspec.Raw()
+    inputs: msgspec.Raw = msgspec.Raw()
+    images: msgspec.Raw = msgspec.Raw()
 
 
 class Cohere(Dialect):
@@ -227,12 +243,28 @@ class Cohere(Dialect):
     )
 
     def read_ask(self, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
-        """Read a request body. Raises BadRequest."""
+        """Read a request body; what is ranked, embedded or classified generates nothing. Raises BadRequest.
+
+        Whether the cap holds thinking is not documented, so a budget that is named is added to it.
+        """
         del headers
         request = read_request(body, _Request)
-        return Ask(
-            model=request.model, stream=request.stream, output_cap=largest(request.max_tokens), input_bytes=len(body)
+        if not (request.messages or request.message) and _has_things(request):
+            return _ranked_or_embedded(body, request)
+        tools = rows(request.tools)
+        helped = given(request.connectors)
+        thinking = request.thinking if isinstance(request.thinking, dict) else {}
+        ask = Ask(
+            model=request.model,
+            stream=request.stream,
+            output_cap=largest(request.max_tokens),
+            input_bytes=len(body),
+            has_tools=bool(tools or request.documents),
+            stored_context=helped or given(request.conversation_id),
+            thinking_budget=budget(thinking.get("token_budget")),
+            unbounded="server_tools" if helped else None,
         )
+        return with_attachments(ask, request.messages)
 
     def tally(self) -> Tally:
         """A fresh tally."""
@@ -252,6 +284,27 @@ class Cohere(Dialect):
         delta = {"finish_reason": "ERROR", "error": error.message, "error_type": error.code.upper()}
         told = json.dumps({"type": "message-end", "delta": delta}, ensure_ascii=False)
         return b"event: message-end\ndata: " + told.encode() + b"\n\n"
+
+
+def _has_things(request: _Request) -> bool:
+    return bool(request.query or request.texts or request.inputs or request.images)
+
+
+def _ranked_or_embedded(body: bytes, request: _Request) -> Ask:
+    """A rerank's query is read with each of its documents; texts and inputs are embedded or classified one by one."""
+    ranked = max(items(request.documents), 1)
+    again = len(raw_bytes(request.query)) * (ranked - 1) if request.query else 0
+    ask = Ask(
+        model=request.model,
+        output_cap=0,
+        input_bytes=len(body),
+        prompt_bytes=len(body) + again if again else None,
+        prompts=max(ranked, items(request.texts), items(request.inputs), items(request.images)),
+    )
+    pictures = items(request.images)
+    if pictures:
+        return replace(ask, attachments=pictures, attachment_tokens=PICTURE_TOKENS)
+    return with_attachments(ask, request.inputs)
 
 
 DIALECT = Cohere()

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from headgate.dialects.asking import Wanted, read_request, whole
+from headgate.dialects.asking import Wanted, given, largest, read_request, rows, runs_tools
+from headgate.dialects.attachments import with_attachments
 from headgate.dialects.base import Ask, Metering, Operation, Tally
 from headgate.dialects.google_wire import GoogleDialect, added, modality_tokens, status_text
 from headgate.dialects.reading import (
@@ -140,11 +141,11 @@ def interaction_usage(raw: Mapping[str, Any], anomalies: Anomalies) -> Usage:
     """
     counts = Counts(raw, anomalies)
     names = ("input", "tool_use", "output", "thought")
-    given, tool_use, made, thoughts = (counts.get(f"total_{name}_tokens") for name in names)
+    prompt, tool_use, made, thoughts = (counts.get(f"total_{name}_tokens") for name in names)
     total = counts.get("total_tokens")
-    ways = [(given, added(made, thoughts)), (given, made)]
+    ways = [(prompt, added(made, thoughts)), (prompt, made)]
     if tool_use is not None:
-        ways = [(added(given, tool_use), output) for _, output in ways] + ways
+        ways = [(added(prompt, tool_use), output) for _, output in ways] + ways
     fits = [way for way in ways if total is not None and added(*way) == total]
     if total is not None and not fits:
         anomalies["total_mismatch"] += 1
@@ -152,6 +153,8 @@ def interaction_usage(raw: Mapping[str, Any], anomalies: Anomalies) -> Usage:
     usage = Usage(
         input_tokens=read,
         cache_read_tokens=counts.get("total_cached_tokens"),
+        cache_read_audio_tokens=_of("audio", raw, "cached_tokens_by_modality"),
+        cache_read_image_tokens=_of("image", raw, "cached_tokens_by_modality"),
         input_audio_tokens=_of("audio", raw, "input_tokens_by_modality", "tool_use_tokens_by_modality"),
         input_image_tokens=_of("image", raw, "input_tokens_by_modality", "tool_use_tokens_by_modality"),
         output_tokens=written,
@@ -179,8 +182,15 @@ def _grounding(raw: Mapping[str, Any], anomalies: Anomalies) -> dict[str, int] |
 
 
 class _Request(Wanted):
+    input: msgspec.Raw = msgspec.Raw()
     agent: Any = None
     generation_config: Any = None
+    tools: msgspec.Raw = msgspec.Raw()
+    previous_interaction_id: Any = None
+    service_tier: Any = None
+
+
+_OWN_TOOLS = ("function", "computer_use")
 
 
 class GoogleInteractions(GoogleDialect):
@@ -195,17 +205,27 @@ class GoogleInteractions(GoogleDialect):
     )
 
     def read_ask(self, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
-        """Read a request body; an agent stands in the place of a model. Raises BadRequest."""
+        """Read a request body; an agent stands in the place of a model, and works on as long as it likes.
+
+        Raises BadRequest.
+        """
         del headers
         request = read_request(body, _Request)
         config = request.generation_config
         cap = config.get("max_output_tokens") if isinstance(config, dict) else None
-        return Ask(
+        tools = rows(request.tools)
+        helped = runs_tools(tools, _OWN_TOOLS) or given(request.agent)
+        ask = Ask(
             model=request.model or text(request.agent),
             stream=request.stream,
-            output_cap=whole(cap),
+            output_cap=largest(cap),
             input_bytes=len(body),
+            has_tools=bool(tools),
+            stored_context=helped or given(request.previous_interaction_id),
+            unbounded="server_tools" if helped else None,
+            service_tier=text(request.service_tier),
         )
+        return with_attachments(ask, request.input)
 
     def tally(self) -> Tally:
         """A fresh tally."""

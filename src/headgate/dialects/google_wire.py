@@ -7,11 +7,12 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
-from headgate.dialects.asking import Wanted, read_request, whole
+from headgate.dialects.asking import Wanted, given, items, largest, read_request, rows, times
+from headgate.dialects.attachments import with_attachments
 from headgate.dialects.base import Answer, Ask, Dialect, Tally, framing_of
 from headgate.dialects.reading import (
     MAX_MEMBERS,
@@ -159,8 +160,10 @@ class GenerateTally(Tally):
         """
         if not isinstance(new, dict):
             return
-        tier = text(new.get("serviceTier")) or text(new.get("trafficType"))
-        self._seen.service_tier = tier or self._seen.service_tier
+        tier, traffic = text(new.get("serviceTier")), text(new.get("trafficType"))
+        self._seen.service_tier = tier or traffic or self._seen.service_tier
+        if tier and traffic:
+            self._seen.terms = {"traffic_type": traffic}
         self._usage = merge({} if _is_whole(new) else self._usage, new)
 
     @property
@@ -219,15 +222,17 @@ def generate_usage(raw: Mapping[str, Any], tools: Mapping[str, int], anomalies: 
     counts = Counts(raw, anomalies)
     prompt, tool_use, candidates, thoughts = (counts.get(name) for name in _TOTAL)
     total = counts.get("totalTokenCount")
-    given, made = added(prompt, tool_use), added(candidates, thoughts)
-    if total is not None and given is not None and (added(given, made) or 0) != total:
-        if candidates is not None and given + candidates == total:
+    read, made = added(prompt, tool_use), added(candidates, thoughts)
+    if total is not None and read is not None and (added(read, made) or 0) != total:
+        if candidates is not None and read + candidates == total:
             made = candidates
         else:
             anomalies["total_mismatch"] += 1
     usage = Usage(
-        input_tokens=given,
+        input_tokens=read,
         cache_read_tokens=counts.get("cachedContentTokenCount"),
+        cache_read_audio_tokens=_tokens_of(_AUDIO, raw, "cacheTokensDetails"),
+        cache_read_image_tokens=_tokens_of(_IMAGE, raw, "cacheTokensDetails"),
         input_audio_tokens=_tokens_of(_AUDIO, raw, "promptTokensDetails", "toolUsePromptTokensDetails"),
         input_image_tokens=_tokens_of(_IMAGE, raw, "promptTokensDetails", "toolUsePromptTokensDetails"),
         output_tokens=made,
@@ -314,31 +319,65 @@ class _Config(msgspec.Struct):
 
 
 class _Request(Wanted):
+    once: ClassVar[tuple[str, ...]] = ("model", "generationConfig", "generation_config")
+    bulk: ClassVar[tuple[str, ...]] = ("contents", "tools", "requests")
+
     generationConfig: Any = None  # noqa: N815
     generation_config: Any = None
+    contents: msgspec.Raw = msgspec.Raw()
+    content: msgspec.Raw = msgspec.Raw()
+    requests: msgspec.Raw = msgspec.Raw()
+    instances: msgspec.Raw = msgspec.Raw()
+    tools: msgspec.Raw = msgspec.Raw()
+    cachedContent: Any = None  # noqa: N815
+    cached_content: Any = None
+    serviceTier: Any = None  # noqa: N815
+    service_tier: Any = None
+
+
+_OWN_TOOLS = frozenset({"functionDeclarations", "function_declarations", "computerUse", "computer_use"})
+"""Kinds of tools that clients run themselves: a tool is named by its only key."""
+_PICTURE_TOKENS = 10_000
+"""A picture takes 2,240 tokens at the most where its resolution is a setting. Models before that cut it into tiles of
+258 tokens, the more the longer it is: 38 tiles are a strip of one to twelve (ai.google.dev, "Media resolution" and
+"Image understanding")."""
+_REQUEST_TYPE = b"x-vertex-ai-llm-shared-request-type"
+"""The header that asks for a tier at Vertex."""
+
+
+def _embeds(request: _Request) -> bool:
+    """What is embedded is one `content`, or in `requests`; what is answered, `contents`."""
+    return not request.contents and bool(request.content or request.requests)
 
 
 class GenerateDialect(GoogleDialect):
     """The generateContent API, at whichever paths."""
 
     def read_ask(self, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
-        """Read a request body; its cap holds thoughts too. The path tells the model and whether a stream is asked for.
+        """Read a request body. The path tells the model and whether a stream is asked for.
 
-        Google takes both spellings of a member. Raises BadRequest.
+        The cap holds thoughts too: with 8192 and a thinking budget of 2048, a model thought for 7862 tokens and stopped
+        at the cap. Google takes both spellings of a member. Raises BadRequest.
         """
-        del headers
         request = read_request(body, _Request)
-        given = request.generationConfig or request.generation_config
-        config = msgspec.convert(given, _Config) if isinstance(given, dict) else _Config()
-        cap = config.maxOutputTokens if config.maxOutputTokens is not None else config.max_output_tokens
-        choices = config.candidateCount if config.candidateCount is not None else config.candidate_count
-        return Ask(
+        config = request.generationConfig or request.generation_config
+        asked = msgspec.convert(config, _Config) if isinstance(config, dict) else _Config()
+        tools = rows(request.tools)
+        helped = any(not _OWN_TOOLS.issuperset(tool) for tool in tools)
+        tier = next((value.decode("latin-1") for name, value in headers if name == _REQUEST_TYPE), None)
+        ask = Ask(
             model=request.model,
             stream=request.stream,
-            output_cap=whole(cap),
-            choices=max(whole(choices) or 1, 1),
+            output_cap=0 if _embeds(request) else largest(asked.maxOutputTokens, asked.max_output_tokens),
+            choices=max(times(asked.candidateCount), times(asked.candidate_count)),
             input_bytes=len(body),
+            prompts=max(items(request.requests), 1),
+            has_tools=bool(tools),
+            stored_context=helped or given(request.cachedContent, request.cached_content),
+            unbounded="server_tools" if helped else "predictions" if request.instances else None,
+            service_tier=text(request.serviceTier) or text(request.service_tier) or tier,
         )
+        return with_attachments(ask, request.contents or request.content or request.requests, _PICTURE_TOKENS)
 
     def tally(self) -> Tally:
         """A fresh tally."""

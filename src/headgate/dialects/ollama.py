@@ -7,12 +7,14 @@ Counts come with the last line. A count that is absent, as of a prompt that was 
 import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import msgspec
 
 from headgate import jsontext
-from headgate.dialects.asking import Wanted, read_request, whole
+from headgate.dialects.asking import Wanted, items, largest, read_request
+from headgate.dialects.attachments import PICTURE_TOKENS, with_attachments
 from headgate.dialects.base import Answer, Ask, Dialect, Metering, Operation, Tally
 from headgate.dialects.json_lines import framing_of_lines, lines_of
 from headgate.dialects.reading import Anomalies, Counts, Seen, Shape, check_parts, error_text, parsed, size
@@ -123,7 +125,13 @@ def _size(message: _Message | None) -> int:
 
 
 class _Request(Wanted):
+    once: ClassVar[tuple[str, ...]] = ("model", "options")
+
     options: Any = None
+    messages: msgspec.Raw = msgspec.Raw()
+    images: msgspec.Raw = msgspec.Raw()
+    input: msgspec.Raw = msgspec.Raw()
+    tools: msgspec.Raw = msgspec.Raw()
 
 
 class Ollama(Dialect):
@@ -144,16 +152,24 @@ class Ollama(Dialect):
     )
 
     def read_ask(self, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
-        """Read a request body. It asks for a stream unless it says that it does not. Raises BadRequest."""
+        """Read a request body. It asks for a stream unless it says that it does not; its cap holds thinking.
+
+        Only an embedding has `input`. Raises BadRequest.
+        """
         del headers
         request = read_request(body, _Request)
         options = request.options if isinstance(request.options, dict) else {}
-        return Ask(
+        ask = Ask(
             model=request.model,
             stream=request.stream or jsontext.value_of(body, "stream") in (None, b"null"),
-            output_cap=whole(options.get("num_predict")),
+            output_cap=0 if request.input else largest(options.get("num_predict")),
             input_bytes=len(body),
+            prompts=max(items(request.input), 1),
+            has_tools=bool(request.tools),
         )
+        if request.images:  # generate's own
+            return replace(ask, attachments=items(request.images), attachment_tokens=PICTURE_TOKENS)
+        return with_attachments(ask, request.messages)
 
     def tally(self) -> Tally:
         """A fresh tally."""

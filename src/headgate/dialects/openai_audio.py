@@ -8,6 +8,7 @@ class OpenAIAudio(MediaDialect):
     """Speech to text, and text to speech."""
 
     name = "openai.audio"
+    makes = "audio"
     operations = (
         Operation("transcribe", "POST", "/audio/transcriptions"),
         Operation("translate", "POST", "/audio/translations"),

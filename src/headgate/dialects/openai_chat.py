@@ -1,19 +1,11 @@
 """POST /chat/completions, and every service compatible with it (facts/wire.md sections 1, 7 and 8)."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from headgate.dialects.asking import Wanted, largest, read_request, whole
+from headgate.dialects.asking import read_request
 from headgate.dialects.base import Ask, FrameFilter, Metering, Operation, Tally
-from headgate.dialects.openai_choices import ChoicesTally, UsageFrameFilter, asks_for_usage, with_usage_frame
+from headgate.dialects.openai_choices import ChatRequest, ChoicesTally, UsageFrameFilter, chat_ask, with_usage_frame
 from headgate.dialects.openai_wire import OpenAIDialect
-
-
-class _Request(Wanted):
-    max_tokens: Any = None
-    max_completion_tokens: Any = None
-    n: Any = None
-    stream_options: Any = None
 
 
 class OpenAIChat(OpenAIDialect):
@@ -33,15 +25,7 @@ class OpenAIChat(OpenAIDialect):
     def read_ask(self, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
         """Read a request body. Raises BadRequest."""
         del headers
-        request = read_request(body, _Request)
-        return Ask(
-            model=request.model,
-            stream=request.stream,
-            output_cap=largest(request.max_tokens, request.max_completion_tokens),
-            choices=whole(request.n) or 1,
-            input_bytes=len(body),
-            wants_usage=asks_for_usage(request.stream_options),
-        )
+        return chat_ask(body, read_request(body, ChatRequest))
 
     def tally(self) -> Tally:
         """A fresh tally."""

@@ -6,11 +6,13 @@ A stream's chunk and a whole answer have the same shape but for `delta` and `mes
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
 from headgate import jsontext
+from headgate.dialects.asking import Wanted, budget, given, largest, raw_bytes, rows, runs_tools, times
+from headgate.dialects.attachments import with_attachments
 from headgate.dialects.base import Answer, Ask, FrameFilter, Tally
 from headgate.dialects.openai_wire import completion_usage
 from headgate.dialects.reading import Anomalies, Seen, Shape, error_text, merge, parsed, size, text
@@ -223,6 +225,65 @@ def _content_size(content: list[_Piece] | str | None) -> int:
 
 def _function_size(function: _Function | None) -> int:
     return 0 if function is None else size(function.name) + size(function.arguments) + size(function.input)
+
+
+class ChatRequest(Wanted):
+    """What is read of a chat request, in the spellings of all compatible services."""
+
+    once: ClassVar[tuple[str, ...]] = ("model", "max_tokens", "max_completion_tokens", "n")
+    bulk: ClassVar[tuple[str, ...]] = ("messages", "tools")
+
+    messages: msgspec.Raw = msgspec.Raw()
+    max_tokens: Any = None
+    max_completion_tokens: Any = None
+    n: Any = None
+    stream_options: Any = None
+    service_tier: Any = None
+    tools: msgspec.Raw = msgspec.Raw()
+    thinking_budget: Any = None
+    thinking: Any = None
+    reasoning: Any = None
+    prediction: msgspec.Raw = msgspec.Raw()
+    web_search_options: Any = None
+    search_parameters: Any = None
+    plugins: Any = None
+    data_sources: Any = None
+
+
+_OWN_TOOLS = ("function", "custom")
+
+
+def chat_ask(body: bytes, request: ChatRequest) -> Ask:
+    """The ask of a chat request.
+
+    OpenAI's cap holds reasoning. Some compatible services spend a thinking budget beside it (Qwen's `thinking_budget`
+    does), so one that is named is added. The tokens of a prediction that is not taken up are billed as output.
+    """
+    tools = rows(request.tools)
+    searches = given(request.web_search_options, request.search_parameters, request.plugins, request.data_sources)
+    helped = searches or runs_tools(tools, _OWN_TOOLS)
+    ask = Ask(
+        model=request.model,
+        stream=request.stream,
+        output_cap=largest(request.max_tokens, request.max_completion_tokens),
+        choices=times(request.n),
+        input_bytes=len(body),
+        wants_usage=asks_for_usage(request.stream_options),
+        has_tools=bool(tools),
+        stored_context=helped,
+        thinking_budget=_beside_cap(request),
+        unbounded="server_tools" if helped else None,
+        service_tier=text(request.service_tier),
+    )
+    return with_attachments(ask, request.messages)
+
+
+def _beside_cap(request: ChatRequest) -> int:
+    if not (request.thinking_budget or request.thinking or request.reasoning or request.prediction):
+        return 0
+    thinking, reasoning = (given if isinstance(given, dict) else {} for given in (request.thinking, request.reasoning))
+    thought = budget(request.thinking_budget, thinking.get("budget_tokens"), reasoning.get("max_tokens"))
+    return thought + len(raw_bytes(request.prediction))
 
 
 def asks_for_usage(stream_options: Any) -> bool:

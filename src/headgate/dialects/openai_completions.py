@@ -1,19 +1,26 @@
 """POST /completions, the legacy one; chunks and whole answers have the same shape (facts/wire.md section 1)."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from headgate.dialects.asking import Wanted, largest, read_request, whole
+import msgspec
+
+from headgate.dialects.asking import Wanted, largest, prompts, read_request, times
 from headgate.dialects.base import Ask, FrameFilter, Operation, Tally
 from headgate.dialects.openai_choices import ChoicesTally, UsageFrameFilter, asks_for_usage, with_usage_frame
 from headgate.dialects.openai_wire import OpenAIDialect
+from headgate.dialects.reading import text
 
 
 class _Request(Wanted):
-    prompt: Any = None
+    once: ClassVar[tuple[str, ...]] = ("model", "max_tokens", "n", "best_of")
+    bulk: ClassVar[tuple[str, ...]] = ("prompt",)
+
+    prompt: msgspec.Raw = msgspec.Raw()
     max_tokens: Any = None
     n: Any = None
     best_of: Any = None
+    service_tier: Any = None
     stream_options: Any = None
 
 
@@ -30,13 +37,16 @@ class OpenAICompletions(OpenAIDialect):
         """
         del headers
         request = read_request(body, _Request)
+        several = prompts(request.prompt)
         return Ask(
             model=request.model,
             stream=request.stream,
-            output_cap=whole(request.max_tokens),
-            choices=_prompts(request.prompt) * max(1, largest(request.n, request.best_of) or 1),
+            output_cap=largest(request.max_tokens),
+            choices=several * max(times(request.n), times(request.best_of)),
             input_bytes=len(body),
             wants_usage=asks_for_usage(request.stream_options),
+            prompts=several,
+            service_tier=text(request.service_tier),
         )
 
     def tally(self) -> Tally:
@@ -50,11 +60,6 @@ class OpenAICompletions(OpenAIDialect):
     def usage_frame_filter(self) -> FrameFilter:
         """What takes the usage frame out again."""
         return UsageFrameFilter()
-
-
-def _prompts(prompt: Any) -> int:
-    """How many prompts: an array holds several texts or token arrays, or else the tokens of one."""
-    return len(prompt) if isinstance(prompt, list) and prompt and isinstance(prompt[0], str | list) else 1
 
 
 DIALECT = OpenAICompletions()

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
-from headgate.dialects.asking import Wanted, read_request
+from headgate.dialects.asking import Wanted, prompts, read_request
+from headgate.dialects.attachments import with_attachments
 from headgate.dialects.base import Ask, Operation, Tally
 from headgate.dialects.openai_wire import OpenAIDialect, completion_usage
 from headgate.dialects.reading import Anomalies, Counts, Seen, Shape, error_text, merge, parsed
@@ -64,6 +65,12 @@ class EmbeddingsTally(Tally):
         return self._seen.reading(usage, anomalies, final=True)
 
 
+class _Request(Wanted):
+    bulk: ClassVar[tuple[str, ...]] = ("input",)
+
+    input: msgspec.Raw = msgspec.Raw()
+
+
 class OpenAIEmbeddings(OpenAIDialect):
     """Embeddings."""
 
@@ -71,10 +78,11 @@ class OpenAIEmbeddings(OpenAIDialect):
     operations = (Operation("create", "POST", "/embeddings"),)
 
     def read_ask(self, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
-        """Read a request body. Raises BadRequest."""
+        """Read a request body; nothing is generated, and each input has a context of its own. Raises BadRequest."""
         del headers
-        request = read_request(body, Wanted)
-        return Ask(model=request.model, stream=request.stream, output_cap=0, input_bytes=len(body))
+        request = read_request(body, _Request)
+        ask = Ask(request.model, request.stream, 0, input_bytes=len(body), prompts=prompts(request.input))
+        return with_attachments(ask, request.input)
 
     def tally(self) -> Tally:
         """A fresh tally."""

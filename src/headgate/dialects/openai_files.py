@@ -16,6 +16,7 @@ class OpenAIFiles(MediaDialect):
     """Files, uploads, moderations."""
 
     name = "openai.files"
+    makes = "files"
     operations = (
         _free("upload", "POST", "/files"),
         _free("list", "GET", "/files"),

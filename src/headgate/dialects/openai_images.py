@@ -8,6 +8,8 @@ class OpenAIImages(MediaDialect):
     """Pictures made and changed."""
 
     name = "openai.images"
+    makes = "images"
+    takes_pictures = True
     operations = (
         Operation("generate", "POST", "/images/generations"),
         Operation("edit", "POST", "/images/edits"),

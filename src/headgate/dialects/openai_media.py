@@ -7,12 +7,14 @@ audio, subtitles and DALL-E report none: such an answer is noted as `unmetered`.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import msgspec
 
 from headgate.dialects import multipart
-from headgate.dialects.asking import Wanted, read_request
+from headgate.dialects.asking import Wanted, items, read_request, times
+from headgate.dialects.attachments import PICTURE_TOKENS
 from headgate.dialects.base import Answer, Ask, Tally, framing_of
 from headgate.dialects.openai_wire import OpenAIDialect
 from headgate.dialects.reading import Anomalies, Counts, Seen, Shape, check_parts, error_text, merge, parsed, size
@@ -103,13 +105,15 @@ def media_usage(raw: Mapping[str, Any], anomalies: Anomalies) -> Usage:
     """Tokens by modality, or seconds (the endpoints' types in the SDK openai 3.52.0; Mistral's spelling, its docs)."""
     counts = Counts(raw, anomalies)
 
-    def part(side: str, modality: str) -> int | None:
-        return counts.first((f"{side}_token_details", modality), (f"{side}_tokens_details", modality))
+    def part(side: str, *modality: str) -> int | None:
+        return counts.first((f"{side}_token_details", *modality), (f"{side}_tokens_details", *modality))
 
     seconds = raw.get("seconds", raw.get("prompt_audio_seconds"))
     usage = Usage(
         input_tokens=counts.first(("input_tokens",), ("prompt_tokens",)),
         cache_read_tokens=part("input", "cached_tokens"),
+        cache_read_audio_tokens=part("input", "cached_tokens_details", "audio_tokens"),
+        cache_read_image_tokens=part("input", "cached_tokens_details", "image_tokens"),
         input_audio_tokens=part("input", "audio_tokens"),
         input_image_tokens=part("input", "image_tokens"),
         output_tokens=counts.first(("output_tokens",), ("completion_tokens",)),
@@ -121,18 +125,48 @@ def media_usage(raw: Mapping[str, Any], anomalies: Anomalies) -> Usage:
 
 
 class _Request(Wanted):
+    once: ClassVar[tuple[str, ...]] = ("model", "n")
+
     stream_format: Any = None
+    n: Any = None
+    images: msgspec.Raw = msgspec.Raw()
 
 
 class MediaDialect(OpenAIDialect):
-    """An API of OpenAI's whose requests are forms or JSON, and whose answers may be anything."""
+    """An API of OpenAI's whose requests are forms or JSON, and whose answers may be anything.
+
+    Nothing in a request bounds what is made: a picture's tokens depend on the size and the quality that the model
+    chooses, speech on how it is read aloud, a transcript on what is said, and some models are billed by the picture or
+    by the second.
+    """
+
+    makes: str
+    """What: the reason why it is unbounded."""
+    takes_pictures: bool = False
+    """The files of its forms are pictures; otherwise sound, whose tokens are far fewer than its bytes."""
 
     def read_ask(self, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
         """Read a request body. Raises BadRequest."""
         if multipart.is_form(headers):
-            return multipart.read_form(body, headers)
+            ask = multipart.read_form(body, headers)
+            pictures = ask.attachments if self.takes_pictures else 0
+            return replace(
+                ask,
+                attachments=pictures,
+                attachment_tokens=PICTURE_TOKENS if pictures else 0,
+                prompt_bytes=ask.prompt_bytes if pictures else None,
+                unbounded=self.makes,
+            )
         request = read_request(body, _Request)
-        return Ask(request.model, stream=request.stream or request.stream_format == "sse", input_bytes=len(body))
+        ask = Ask(
+            request.model,
+            stream=request.stream or request.stream_format == "sse",
+            choices=times(request.n),
+            input_bytes=len(body),
+            unbounded=self.makes,
+        )
+        pictures = items(request.images)
+        return replace(ask, attachments=pictures, attachment_tokens=PICTURE_TOKENS) if pictures else ask
 
     def tally(self) -> Tally:
         """A fresh tally."""

@@ -3,14 +3,15 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
-from headgate.dialects.asking import Wanted, read_request, whole
+from headgate.dialects.asking import Wanted, given, largest, read_request, rows, runs_tools
+from headgate.dialects.attachments import with_attachments
 from headgate.dialects.base import Ask, Metering, Operation, Tally
 from headgate.dialects.openai_wire import OpenAIDialect, response_usage
-from headgate.dialects.reading import Anomalies, Seen, Shape, error_text, merge, parsed, size
+from headgate.dialects.reading import Anomalies, Seen, Shape, error_text, merge, parsed, size, text
 from headgate.errors import HeadgateError
 from headgate.framing.base import Frame
 from headgate.usage import Reading
@@ -203,7 +204,22 @@ def _parts_size(parts: list[_Part] | str | None) -> int:
 
 
 class _Request(Wanted):
+    once: ClassVar[tuple[str, ...]] = ("model", "max_output_tokens")
+    bulk: ClassVar[tuple[str, ...]] = ("input", "tools")
+
+    input: msgspec.Raw = msgspec.Raw()
     max_output_tokens: Any = None
+    service_tier: Any = None
+    tools: msgspec.Raw = msgspec.Raw()
+    previous_response_id: Any = None
+    conversation: Any = None
+    prompt: Any = None
+    context_management: Any = None
+    background: Any = None
+
+
+_OWN_TOOLS = ("function", "custom", "namespace", "local_shell", "apply_patch", "computer")
+"""Tools that clients run themselves; a shell may be either's."""
 
 
 class OpenAIResponses(OpenAIDialect):
@@ -221,11 +237,27 @@ class OpenAIResponses(OpenAIDialect):
     )
 
     def read_ask(self, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
-        """Read a request body. Raises BadRequest."""
+        """Read a request body; the cap holds reasoning. Raises BadRequest.
+
+        Compaction on the way is a pass of its own over the whole context.
+        """
         del headers
         request = read_request(body, _Request)
-        cap = whole(request.max_output_tokens)
-        return Ask(model=request.model, stream=request.stream, output_cap=cap, input_bytes=len(body))
+        tools = rows(request.tools)
+        helped = runs_tools(tools, _OWN_TOOLS)
+        stored = given(request.previous_response_id, request.conversation, request.prompt, request.context_management)
+        ask = Ask(
+            model=request.model,
+            stream=request.stream,
+            output_cap=largest(request.max_output_tokens),
+            input_bytes=len(body),
+            has_tools=bool(tools),
+            stored_context=helped or stored,
+            unbounded="server_tools" if helped else "compaction" if request.context_management else None,
+            deferred=request.background is True,
+            service_tier=text(request.service_tier),
+        )
+        return with_attachments(ask, request.input)
 
     def tally(self) -> Tally:
         """A fresh tally."""

@@ -59,6 +59,8 @@ def completion_usage(raw: Mapping[str, Any], anomalies: Anomalies) -> Usage:
             ("cached_tokens",),
             ("num_cached_tokens",),
         ),
+        cache_read_audio_tokens=counts.get("prompt_tokens_details", "cached_tokens_details", "audio_tokens"),
+        cache_read_image_tokens=counts.get("prompt_tokens_details", "cached_tokens_details", "image_tokens"),
         cache_write_tokens=written,
         cache_write_tokens_by_ttl=write_split(counts, written, anomalies, "prompt_tokens_details"),
         input_audio_tokens=counts.first(("prompt_tokens_details", "audio_tokens"), ("audio_prompt_tokens",)),
@@ -134,6 +136,8 @@ def response_usage(
         cache_read_tokens=counts.first(
             ("input_tokens_details", "cached_tokens"), ("input_tokens_details", "cache_read_input_tokens")
         ),
+        cache_read_audio_tokens=counts.get("input_tokens_details", "cached_tokens_details", "audio_tokens"),
+        cache_read_image_tokens=counts.get("input_tokens_details", "cached_tokens_details", "image_tokens"),
         cache_write_tokens=written,
         cache_write_tokens_by_ttl=write_split(counts, written, anomalies, "input_tokens_details"),
         output_tokens=made,
@@ -156,6 +160,7 @@ def _image_leg(counts: Counts, model: str | None) -> tuple[Leg, ...]:
     usage = Usage(
         input_tokens=counts.get("image_gen", "input_tokens"),
         cache_read_tokens=counts.get("image_gen", "cached_tokens"),
+        cache_read_image_tokens=counts.get("image_gen", "cached_tokens_details", "image_tokens"),
         input_image_tokens=counts.get("image_gen", "input_tokens_details", "image_tokens"),
         output_tokens=counts.get("image_gen", "output_tokens"),
         output_image_tokens=counts.get("image_gen", "output_tokens_details", "image_tokens"),

@@ -56,7 +56,7 @@ class Shape(Generic[S]):
         value = loads(data)
         if isinstance(value, list) and value:
             value = value[0]
-        return _fit(value, self._struct) if isinstance(value, dict) else None
+        return fitted(value, self._struct) if isinstance(value, dict) else None
 
 
 def loads(data: bytes) -> Any:
@@ -92,16 +92,17 @@ def _fit(value: Any, hint: Any) -> Any:
         (item,) = typing.get_args(hint)
         return [fit for each in value if (fit := _fit(each, item)) is not None] if isinstance(value, list) else None
     if issubclass(hint, msgspec.Struct):
-        return _fit_struct(value, hint) if isinstance(value, dict) else None
+        return fitted(value, hint) if isinstance(value, dict) else None
     if hint is str:
         return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
     return value if type(value) is hint else None
 
 
-def _fit_struct(value: dict[str, Any], struct: type[S]) -> S:
+def fitted(value: dict[str, Any], struct: type[S]) -> S:
+    """The struct with those members of a decoded object that fit its fields; the others get their defaults."""
     hints = typing.get_type_hints(struct)
-    fitted = {f.name: _fit(value.get(f.encode_name), hints[f.name]) for f in msgspec.structs.fields(struct)}
-    return struct(**{name: fit for name, fit in fitted.items() if fit is not None})
+    fits = {f.name: _fit(value.get(f.encode_name), hints[f.name]) for f in msgspec.structs.fields(struct)}
+    return struct(**{name: fit for name, fit in fits.items() if fit is not None})
 
 
 def parsed(value: Any) -> Any:
@@ -208,6 +209,8 @@ def split_of(total: int | None, parts: Mapping[str, int], anomalies: Anomalies) 
 
 _PARTS = {
     "cache_read_tokens": "input_tokens",
+    "cache_read_audio_tokens": "cache_read_tokens",
+    "cache_read_image_tokens": "cache_read_tokens",
     "cache_write_tokens": "input_tokens",
     "input_audio_tokens": "input_tokens",
     "input_image_tokens": "input_tokens",
@@ -255,13 +258,14 @@ class Seen:
     """What a tally has seen of a response, apart from its usage."""
 
     __slots__ = (
-        "anomalies", "delivered", "error", "finish_reason", "model", "response_id", "service_tier", "terminal",
+        "anomalies", "delivered", "error", "finish_reason", "model", "response_id", "service_tier", "terminal", "terms",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.model: str | None = None
         self.response_id: str | None = None
         self.service_tier: str | None = None
+        self.terms: dict[str, str] = {}
         self.finish_reason: str | None = None
         self.terminal: str | None = None
         self.error: str | None = None
@@ -277,6 +281,7 @@ class Seen:
             served_model=text(self.model),
             response_id=text(self.response_id),
             service_tier=text(self.service_tier),
+            terms=dict(self.terms),
             finish_reason=text(self.finish_reason),
             terminal_evidence=self.terminal,
             in_stream_error=self.error,

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from headgate.dialects.asking import Wanted, read_request
+from headgate.dialects.asking import Wanted, items, raw_bytes, read_request
 from headgate.dialects.base import Ask, Operation, Tally
 from headgate.dialects.openai_wire import OpenAIDialect
 from headgate.dialects.reading import Anomalies, Counts, Seen, Shape, error_text, merge, parsed
@@ -72,6 +72,11 @@ class RerankTally(Tally):
         return self._seen.reading(usage, anomalies, final=True)
 
 
+class _Request(Wanted):
+    query: msgspec.Raw = msgspec.Raw()
+    documents: msgspec.Raw = msgspec.Raw()
+
+
 class Rerank(OpenAIDialect):
     """Rerankers; errors are told as OpenAI tells them."""
 
@@ -79,9 +84,22 @@ class Rerank(OpenAIDialect):
     operations = (Operation("create", "POST", "/rerank"),)
 
     def read_ask(self, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
-        """Read a request body. Raises BadRequest."""
+        """Read a request body. Raises BadRequest.
+
+        The query is read, and billed, with each document (docs.voyageai.com, "Rerankers": query tokens times documents,
+        and the documents').
+        """
         del headers
-        return Ask(model=read_request(body, Wanted).model, output_cap=0, input_bytes=len(body))
+        request = read_request(body, _Request)
+        documents = max(items(request.documents), 1)
+        again = len(raw_bytes(request.query)) * (documents - 1) if request.query else 0
+        return Ask(
+            model=request.model,
+            output_cap=0,
+            input_bytes=len(body),
+            prompt_bytes=len(body) + again if again else None,
+            prompts=documents,
+        )
 
     def tally(self) -> Tally:
         """A fresh tally."""
