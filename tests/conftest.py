@@ -1,8 +1,11 @@
-"""What ran, for tests/test_conformance.py, which therefore comes last."""
+"""What ran, for tests/test_conformance.py, which therefore comes last; and the database server that tests share."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
 
 import pytest
+
+from tests.postgres_server import PostgresDatabase, PostgresServer, running_server
 
 RAN: set[str] = set()
 """Node ids of the tests that were executed, passed or failed, and not skipped."""
@@ -25,3 +28,20 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.when == "call" and not report.skipped:
         RAN.add(report.nodeid)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> Iterator[PostgresDatabase]:
+    """A fresh database on the running server, which the test may stop, start and kill."""
+    postgres_server.start()
+    database = PostgresDatabase(postgres_server)
+    asyncio.run(database.make())
+    yield database
+    postgres_server.start()
+    asyncio.run(database.drop())

@@ -1,35 +1,26 @@
-"""What every store must do, whatever it keeps records in. A store's test file subclasses `Conformance`."""
+"""What every store must do as a RecordLog. A store's test file subclasses `Conformance`."""
 
+import asyncio
 import threading
-from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager
-from typing import Protocol
 
 import pytest
 from hypothesis import given, settings
 
-from headgate.records import Ending, Record, RecordLog, Trail
+from headgate.records import Ending, Record, Trail
 from headgate.stores.summary import GroupBy, UsageRow, summarise
 from headgate.usage import Basis, Estimate, Leg, Usage
-from tests.stores.examples import DAY_NS, NOON, a_record, some_records, until
+from tests.stores.examples import DAY_NS, NOON, a_record, some_records
+from tests.stores.factory import Store, StoreFactory
 
 
-class ReadableLog(RecordLog, Protocol):
-    """A RecordLog that can be asked."""
-
-    def get(self, exchange_id: str) -> Record | None: ...
-
-    def records(self, since_ns: int | None = None, limit: int = 100) -> list[Record]: ...
-
-    def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]: ...
-
-
-def write(log: ReadableLog, *records: Record) -> None:
+async def write(log: Store, *records: Record) -> None:
     """Append, and wait until the log shows the last one: it keeps their order."""
     for record in records:
         log.append(record)
     if records:
-        until(lambda: log.get(records[-1].exchange_id) is not None)
+        async with asyncio.timeout(60):
+            while await log.find(records[-1].exchange_id) is None:
+                await asyncio.sleep(0.002)
 
 
 TEAM = [
@@ -77,51 +68,55 @@ TEAM_BY: dict[GroupBy, list[UsageRow]] = {
 }  # fmt: skip
 
 
-class Conformance(ABC):
-    """Tests of a store; a subclass says how to open a fresh one."""
-
-    @abstractmethod
-    def fresh(self) -> AbstractContextManager[ReadableLog]:
-        """A new, empty log, closed at the end of the block."""
+class Conformance:
+    """Tests of a store; a subclass's module has the fixture `store_factory`."""
 
     # The properties stand inside the tests, because hypothesis wants one function for each store.
 
-    def test_a_record_read_back_equals_the_one_written(self) -> None:
+    def test_a_record_read_back_equals_the_one_written(self, store_factory: StoreFactory) -> None:
         @settings(max_examples=40, deadline=None)
         @given(some_records)
         def holds(records: list[Record]) -> None:
-            with self.fresh() as log:
-                write(log, *records)
-                assert [log.get(record.exchange_id) for record in records] == records
+            async def run() -> None:
+                await store_factory.start_anew()
+                async with store_factory.open_store() as log:
+                    await write(log, *records)
+                    assert [await log.find(record.exchange_id) for record in records] == records
+
+            asyncio.run(run())
 
         holds()
 
-    def test_usage_follows_the_rules_of_single_records(self) -> None:
+    def test_usage_follows_the_rules_of_single_records(self, store_factory: StoreFactory) -> None:
         @settings(max_examples=40, deadline=None)
         @given(some_records)
         def holds(records: list[Record]) -> None:
-            with self.fresh() as log:
-                write(log, *records)
-                for by in GroupBy:
-                    assert log.usage(None, by) == summarise(records, by)
+            async def run() -> None:
+                await store_factory.start_anew()
+                async with store_factory.open_store() as log:
+                    await write(log, *records)
+                    for by in GroupBy:
+                        assert await log.usage(None, by) == summarise(records, by)
+
+            asyncio.run(run())
 
         holds()
 
-    def test_a_repeated_exchange_id_changes_nothing(self) -> None:
-        with self.fresh() as log:
-            write(log, a_record("ex_1"), a_record("ex_1", status=500), a_record("ex_2"))
-            assert {record.exchange_id: record.status for record in log.records()} == {"ex_1": 200, "ex_2": 200}
+    async def test_a_repeated_exchange_id_changes_nothing(self, store_factory: StoreFactory) -> None:
+        async with store_factory.open_store() as log:
+            await write(log, a_record("ex_1"), a_record("ex_1", status=500), a_record("ex_2"))
+            assert {record.exchange_id: record.status for record in await log.records()} == {"ex_1": 200, "ex_2": 200}
 
-    def test_an_unknown_exchange_is_none(self) -> None:
-        with self.fresh() as log:
-            assert log.get("ex_1") is None
+    async def test_an_unknown_exchange_is_none(self, store_factory: StoreFactory) -> None:
+        async with store_factory.open_store() as log:
+            assert await log.find("ex_1") is None
 
-    def test_records_come_newest_first(self) -> None:
-        with self.fresh() as log:
-            write(log, *(a_record(f"ex_{n}", started_at_ns=at) for n, at in enumerate([20, 10, 30, 30])))
-            assert [record.exchange_id for record in log.records()] == ["ex_3", "ex_2", "ex_0", "ex_1"]
-            assert [record.exchange_id for record in log.records(since_ns=20, limit=2)] == ["ex_3", "ex_2"]
-            assert [record.exchange_id for record in log.records(since_ns=20)] == ["ex_3", "ex_2", "ex_0"]
+    async def test_records_come_newest_first(self, store_factory: StoreFactory) -> None:
+        async with store_factory.open_store() as log:
+            await write(log, *(a_record(f"ex_{n}", started_at_ns=at) for n, at in enumerate([20, 10, 30, 30])))
+            assert [record.exchange_id for record in await log.records()] == ["ex_3", "ex_2", "ex_0", "ex_1"]
+            assert [record.exchange_id for record in await log.records(since_ns=20, limit=2)] == ["ex_3", "ex_2"]
+            assert [record.exchange_id for record in await log.records(since_ns=20)] == ["ex_3", "ex_2", "ex_0"]
 
     @pytest.mark.parametrize(
         ("served", "trail"),
@@ -135,61 +130,70 @@ class Conformance(ABC):
             ([(None, False)], None),
         ],
     )
-    def test_a_trail_is_the_newest_provider_and_whether_any_was_counted(
-        self, served: list[tuple[str | None, bool]], trail: Trail | None
+    async def test_a_trail_is_the_newest_provider_and_whether_any_was_counted(
+        self, store_factory: StoreFactory, served: list[tuple[str | None, bool]], trail: Trail | None
     ) -> None:
-        with self.fresh() as log:
+        async with store_factory.open_store() as log:
             own = [a_record(f"ex_{n}", provider=p, counted=c, started_at_ns=n) for n, (p, c) in enumerate(served)]
-            write(log, *own, a_record("ex_other", response_id="resp_other"), a_record("ex_none", response_id=None))
-            assert log.trail("resp_1") == trail
+            await write(
+                log, *own, a_record("ex_other", response_id="resp_other"), a_record("ex_none", response_id=None)
+            )
+            assert await log.trail("resp_1") == trail
 
     @pytest.mark.parametrize("by", GroupBy)
-    def test_usage_of_a_team(self, by: GroupBy) -> None:
-        with self.fresh() as log:
-            write(log, *TEAM)
-            assert log.usage(None, by) == TEAM_BY[by]
+    async def test_usage_of_a_team(self, store_factory: StoreFactory, by: GroupBy) -> None:
+        async with store_factory.open_store() as log:
+            await write(log, *TEAM)
+            assert await log.usage(None, by) == TEAM_BY[by]
 
-    def test_usage_since(self) -> None:
-        with self.fresh() as log:
-            write(log, *TEAM)
-            assert log.usage(NOON + DAY_NS, GroupBy.DAY) == TEAM_BY[GroupBy.DAY][1:]
-            assert log.usage(NOON + DAY_NS + 1, GroupBy.DAY) == []
+    async def test_usage_since(self, store_factory: StoreFactory) -> None:
+        async with store_factory.open_store() as log:
+            await write(log, *TEAM)
+            assert await log.usage(NOON + DAY_NS, GroupBy.DAY) == TEAM_BY[GroupBy.DAY][1:]
+            assert await log.usage(NOON + DAY_NS + 1, GroupBy.DAY) == []
 
-    def test_legs_count_under_their_own_models(self) -> None:
+    async def test_legs_count_under_their_own_models(self, store_factory: StoreFactory) -> None:
         leg = Leg("advisor", "claude-opus", Usage(input_tokens=3, output_tokens=4))
         bare = Leg("compaction", None, Usage(input_tokens=10))
-        with self.fresh() as log:
-            write(
+        async with store_factory.open_store() as log:
+            await write(
                 log,
                 a_record("ex_1", served_model="claude", usage=Usage(input_tokens=1, legs=(leg, bare))),
                 a_record("ex_2", served_model="claude", usage=Usage(input_tokens=1, legs=(leg,)), counted=False),
             )
-            assert log.usage(None, GroupBy.MODEL) == [
+            assert await log.usage(None, GroupBy.MODEL) == [
                 UsageRow("claude", exchanges=2, input_tokens=11),
                 UsageRow("claude-opus", exchanges=0, input_tokens=3, output_tokens=4),
             ]
-            assert log.usage(None, GroupBy.PROVIDER) == [
+            assert await log.usage(None, GroupBy.PROVIDER) == [
                 UsageRow("openai", exchanges=2, input_tokens=14, output_tokens=4)
             ]
 
-    def test_appends_from_many_threads_are_all_kept(self) -> None:
+    async def test_appends_from_many_threads_are_all_kept(self, store_factory: StoreFactory) -> None:
         def append(thread: int) -> None:
             for n in range(50):
                 log.append(a_record(f"ex_{thread}_{n}"))
 
-        with self.fresh() as log:
+        async with store_factory.open_store() as log:
             threads = [threading.Thread(target=append, args=(number,)) for number in range(4)]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
-            until(lambda: len(log.records(limit=1_000)) == 200)
+            async with asyncio.timeout(60):
+                while len(await log.records(limit=1_000)) < 200:
+                    await asyncio.sleep(0.002)
             assert log.accepting
 
-    def test_what_was_taken_is_there_after_close(self) -> None:
-        with self.fresh() as log:
+
+class DurableConformance(Conformance):
+    """The same for a store whose database outlives it."""
+
+    async def test_what_was_taken_is_there_after_close(self, store_factory: StoreFactory) -> None:
+        async with store_factory.open_store() as log:
             for n in range(2_500):
                 log.append(a_record(f"ex_{n}"))
-            log.close()
-            assert len(log.records(limit=10_000)) == 2_500
-            log.close()
+            await log.aclose()
+            await log.aclose()
+        async with store_factory.open_store() as log:
+            assert len(await log.records(limit=10_000)) == 2_500

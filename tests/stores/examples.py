@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from headgate.records import Attempt, Ending, Record
+from headgate.records import Attempt, Bill, Ending, PriceLine, Record, Settled
 from headgate.usage import Basis, Estimate, Leg, Reading, Usage
 
 DAY_NS = 86_400 * 1_000_000_000
@@ -82,6 +82,7 @@ readings = st.builds(
     served_model=st.none() | st.sampled_from(["", "gpt-4o", "claude"]) | texts,
     response_id=st.none() | st.sampled_from(["resp_1", "resp_2"]) | texts,
     service_tier=st.none() | texts,
+    terms=st.dictionaries(texts, texts, max_size=2),
     finish_reason=st.none() | texts,
     terminal_evidence=st.none() | texts,
     in_stream_error=st.none() | texts,
@@ -89,6 +90,19 @@ readings = st.builds(
     anomalies=tallies,
 )
 attempts = st.builds(Attempt, texts, st.none() | st.integers(100, 599), counts, counts, st.none() | texts)
+lines = st.builds(PriceLine, texts, texts, texts, counts, st.none() | texts)
+bills = st.builds(
+    Bill,
+    account=st.none() | texts,
+    hold_nanos=some_counts,
+    cost_nanos=some_counts,
+    charge_nanos=some_counts,
+    settled=st.none() | st.sampled_from(Settled),
+    price_source=st.none() | texts,
+    price_version=st.none() | texts,
+    lines=st.lists(lines, max_size=2).map(tuple),
+    flags=st.lists(texts, max_size=2).map(tuple),
+)
 any_record = st.builds(
     Record,
     exchange_id=st.uuids().map(str),
@@ -112,5 +126,7 @@ any_record = st.builds(
     bytes_out=counts,
     attempts=st.lists(attempts, max_size=2).map(tuple),
     error=st.none() | texts,
+    key_id=st.none() | texts,
+    bill=st.just(Bill()) | bills,
 )
 some_records = st.lists(any_record, max_size=6, unique_by=lambda record: record.exchange_id)

@@ -1,24 +1,55 @@
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
 
 from headgate.records import Trail
-from headgate.stores.memory import MemoryRecordLog
+from headgate.stores.memory import MemoryStore
 from tests.stores.conformance import Conformance
+from tests.stores.directory_conformance import DirectoryConformance
 from tests.stores.examples import a_record
+from tests.stores.factory import StoreFactory
+from tests.stores.ledger_conformance import LedgerConformance
 
 
-class TestMemory(Conformance):
-    @contextmanager
-    def fresh(self) -> Iterator[MemoryRecordLog]:
-        log = MemoryRecordLog()
-        yield log
-        log.close()
+class MemoryFactory:
+    reopens = crashes = False
+
+    @asynccontextmanager
+    async def open_store(self) -> AsyncIterator[MemoryStore]:
+        store = MemoryStore()
+        yield store
+        await store.aclose()
+
+    async def start_anew(self) -> None:
+        """Every store has memory of its own."""
+
+    async def crash(self) -> None:
+        raise AssertionError("nothing would be left")
 
 
-def test_the_oldest_is_forgotten_beyond_the_bound() -> None:
-    log = MemoryRecordLog(kept=2)
+@pytest.fixture
+def store_factory() -> StoreFactory:
+    return MemoryFactory()
+
+
+class TestMemoryRecords(Conformance):
+    pass
+
+
+class TestMemoryLedger(LedgerConformance):
+    pass
+
+
+class TestMemoryDirectory(DirectoryConformance):
+    pass
+
+
+async def test_the_oldest_is_forgotten_beyond_the_bound() -> None:
+    log = MemoryStore(kept=2)
     for n in range(4):
         log.append(a_record(f"ex_{n}", response_id=f"resp_{n // 2}", started_at_ns=n))
-    assert [record.exchange_id for record in log.records()] == ["ex_3", "ex_2"]
-    assert log.trail("resp_0") is None
-    assert log.trail("resp_1") == Trail("openai", counted=True)
+    assert [record.exchange_id for record in await log.records()] == ["ex_3", "ex_2"]
+    assert [record.exchange_id for record in log.kept] == ["ex_3", "ex_2"]
+    assert await log.trail("resp_0") is None
+    assert await log.trail("resp_1") == Trail("openai", counted=True)

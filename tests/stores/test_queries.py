@@ -1,5 +1,6 @@
 """What is asked is in the conformance suite; here is where it is asked of."""
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,14 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from headgate.errors import ConfigError
+from headgate.errors import Busy, ConfigError
 from headgate.records import Trail
-from headgate.stores import queries
-from headgate.stores.queries import SqliteRecords, TrailLookup
+from headgate.stores import queries, records_sql
+from headgate.stores.file_sqlite import SqliteFile
+from headgate.stores.queries import Reader, SqliteRecords
 from headgate.stores.rows import to_row
 from headgate.stores.summary import GroupBy
-from headgate.stores.table import RecordTable
 from tests.stores.examples import a_record
+
+
+def trail_of_resp_1(db: sqlite3.Connection) -> Trail | None:
+    return queries.trail(db, "resp_1")
 
 
 @pytest.fixture
@@ -24,13 +29,13 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def table(path: Path) -> Iterator[RecordTable]:
-    opened = RecordTable(path)
+def table(path: Path) -> Iterator[SqliteFile]:
+    opened = SqliteFile(path)
     yield opened
     opened.close()
 
 
-def test_reading_while_a_transaction_is_open_sees_what_is_committed(table: RecordTable, path: Path) -> None:
+def test_reading_while_a_transaction_is_open_sees_what_is_committed(table: SqliteFile, path: Path) -> None:
     table.write([a_record("ex_1")])
     table._db.execute("BEGIN IMMEDIATE")
     table._insert(to_row(a_record("ex_2")))
@@ -39,7 +44,7 @@ def test_reading_while_a_transaction_is_open_sees_what_is_committed(table: Recor
     assert [record.exchange_id for record in SqliteRecords(path).records()] == ["ex_2", "ex_1"]
 
 
-def test_another_process_reads_while_the_file_is_open_for_writing(table: RecordTable, path: Path) -> None:
+def test_another_process_reads_while_the_file_is_open_for_writing(table: SqliteFile, path: Path) -> None:
     table.write([a_record("ex_1")])
     script = (
         "import sys; from pathlib import Path; from headgate.stores.queries import SqliteRecords\n"
@@ -50,7 +55,7 @@ def test_another_process_reads_while_the_file_is_open_for_writing(table: RecordT
 
 
 def test_reading_changes_nothing(path: Path) -> None:
-    RecordTable(path).close()
+    SqliteFile(path).close()
     before = path.read_bytes()
     SqliteRecords(path).usage(None, GroupBy.MODEL)
     assert path.read_bytes() == before
@@ -59,11 +64,11 @@ def test_reading_changes_nothing(path: Path) -> None:
 @pytest.mark.parametrize(
     ("query", "index"),
     [
-        (queries._TRAIL.replace(":response_id", "'resp_1'"), "records_by_response"),
-        (f"{queries._RECORD} WHERE started_at_ns >= 1 ORDER BY started_at_ns DESC, rowid DESC", "records_by_time"),
+        (records_sql.trail("'resp_1'", "rowid"), "records_by_response"),
+        (records_sql.newest("1", "9", "rowid"), "records_by_time"),
     ],
 )
-def test_a_question_uses_its_index(table: RecordTable, query: str, index: str) -> None:
+def test_a_question_uses_its_index(table: SqliteFile, query: str, index: str) -> None:
     plan = [step for *_, step in table._db.execute(f"EXPLAIN QUERY PLAN {query}")]
     assert any(index in step for step in plan)
     assert not any("SCAN records" in step and index not in step for step in plan)
@@ -88,25 +93,27 @@ def test_an_empty_file_is_told(path: Path) -> None:
         SqliteRecords(path).records()
 
 
-def test_a_trail_is_found_and_found_again_after_letting_go(table: RecordTable, path: Path) -> None:
-    lookup = TrailLookup(path)
-    assert lookup.find("resp_1") is None
+def test_a_reader_answers_and_answers_again_after_letting_go(table: SqliteFile, path: Path) -> None:
+    reader = Reader(path)
+    assert reader.ask(trail_of_resp_1) is None
     table.write([a_record()])
-    assert lookup.find("resp_1") == Trail("openai", counted=True)
-    lookup.close()
-    assert lookup.find("resp_1") == Trail("openai", counted=True)
-    lookup.close()
+    assert reader.ask(trail_of_resp_1) == Trail("openai", counted=True)
+    reader.let_go()
+    assert reader.ask(trail_of_resp_1) == Trail("openai", counted=True)
+    reader.close()
+    with pytest.raises(Busy, match="closed"):
+        reader.ask(trail_of_resp_1)
 
 
-def test_trails_in_a_file_that_cannot_be_read_are_none_and_told_once(
-    path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    lookup = TrailLookup(path)
+def test_a_file_that_cannot_be_read_is_told_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    reader = Reader(path)
     path.write_text("Dear diary, " * 1000)
-    assert [lookup.find("resp_1"), lookup.find("resp_1")] == [None, None]
+    for _ in range(2):
+        with pytest.raises(Busy, match="cannot be read"):
+            reader.ask(trail_of_resp_1)
     assert caplog.text.count("cannot be read") == 1
     path.unlink()
-    with closing(RecordTable(path)) as table:
+    with closing(SqliteFile(path)) as table:
         table.write([a_record()])
-    assert lookup.find("resp_1") == Trail("openai", counted=True), "in the new file, not in the one that was open"
-    lookup.close()
+    assert reader.ask(trail_of_resp_1) == Trail("openai", counted=True), "in the new file, not in the one that was open"
+    reader.close()

@@ -9,7 +9,7 @@ from hypothesis import given
 from headgate.records import Record
 from headgate.stores.rows import COLUMNS, as_object, from_object, from_row, to_row, without_surrogates
 from headgate.stores.schema import migrate
-from headgate.usage import Usage
+from headgate.usage import Leg, Usage
 from tests.stores.examples import a_record, any_record
 
 
@@ -51,3 +51,13 @@ def test_a_lone_surrogate_becomes_the_replacement_character() -> None:
 def test_a_row_of_something_else_is_refused() -> None:
     with pytest.raises(ValueError, match="shorter"):
         from_row(to_row(a_record())[:-1])
+
+
+def test_a_leg_that_an_older_headgate_wrote_lacks_counts() -> None:
+    leg = Leg("advisor", "m", Usage(input_tokens=3))
+    named = as_object(to_row(a_record(usage=Usage(legs=(leg,)))))
+    (told,) = json.loads(str(named["legs"]))
+    for name in ("cache_read_audio_tokens", "cache_read_image_tokens"):
+        assert told["usage"].pop(name, 0) is None
+    named["legs"] = json.dumps([told])
+    assert from_row(from_object(named)).reading.usage.legs == (leg,)

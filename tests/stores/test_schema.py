@@ -1,5 +1,6 @@
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(db: sqlite3.Connection) ->
 
 def test_a_newer_headgates_file_is_refused(db: sqlite3.Connection) -> None:
     migrate(db, HERE, NEXT)
-    with pytest.raises(ConfigError, match=r"records\.db: written by a newer headgate \(schema version 2"):
+    with pytest.raises(ConfigError, match=r"records\.db: written by a newer headgate \(schema version \d+; this one"):
         migrate(db, HERE)
     with pytest.raises(ConfigError, match="newer headgate"):
         require_current(db, HERE)
@@ -89,3 +90,53 @@ def test_tables_are_strict(db: sqlite3.Connection) -> None:
     insert(db, "ex_1")
     with pytest.raises(sqlite3.IntegrityError, match="cannot store TEXT value in INTEGER column"):
         db.execute("UPDATE records SET status = 'two hundred'")
+
+
+def test_from_the_first_version_everything_stays(db: sqlite3.Connection) -> None:
+    migrate(db, HERE, MIGRATIONS[:1])
+    insert(db, "ex_1")
+    migrate(db, HERE)
+    assert db.execute("SELECT exchange_id, terms, account FROM records").fetchall() == [("ex_1", None, None)]
+
+
+@pytest.mark.parametrize("change", ["UPDATE entries SET note = 'x'", "DELETE FROM entries"])
+def test_entries_are_final(db: sqlite3.Connection, change: str) -> None:
+    migrate(db, HERE)
+    db.execute("INSERT INTO entries VALUES (1, 'e', 'acme', 'top_up', 5, 0, 1, NULL, '')")
+    with pytest.raises(sqlite3.IntegrityError, match="entries are never"):
+        db.execute(change)
+
+
+def test_no_hold_has_two_resolutions(db: sqlite3.Connection) -> None:
+    migrate(db, HERE)
+    db.execute("INSERT INTO entries VALUES (1, 'one', 'acme', 'capture', -5, -5, 1, 'h1', '')")
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+        db.execute("INSERT INTO entries VALUES (2, 'other', 'acme', 'void', 0, -5, 1, 'h1', '')")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "accounts VALUES ('a', 'prepaid', NULL, 0, -1, 0)",
+        "accounts VALUES ('a', 'rich', NULL, 0, 0, 0)",
+        "counters VALUES ('c', 0, -1, NULL)",
+        "holds VALUES ('h', 'a', -1, 1, 'n', 0, 0, '', NULL, 'open', NULL, 0, NULL)",
+        "holds VALUES ('h', 'a', 1, 1, 'n', 0, 0, '', NULL, 'captured', NULL, 0, NULL)",
+        "holds VALUES ('h', 'a', 1, 1, 'n', 0, 0, '', NULL, 'open', NULL, 0, 5)",
+        "entries VALUES (1, 'e', 'a', 'capture', 0, 0, 1, NULL, '')",
+        "budgets VALUES ('b', 'world', 'a', 'day', 1)",
+    ],
+)
+def test_what_can_never_be_true_is_refused(db: sqlite3.Connection, row: str) -> None:
+    migrate(db, HERE)
+    with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+        db.execute(f"INSERT INTO {row}")
+
+
+def test_each_file_has_a_mark_of_its_own() -> None:
+    marks: set[tuple[str]] = set()
+    for _ in range(2):
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+            migrate(db, HERE)
+            marks.update(db.execute("SELECT mark FROM file_mark"))
+    assert len(marks) == 2

@@ -163,6 +163,8 @@ class Result(StrEnum):
     EXISTS_WITH_DIFFERENT_AMOUNT = "exists_with_different_amount"
     """That id, or that hold's resolution, is in the books already, and says something else."""
     BAD_AMOUNT = "bad_amount"
+    BAD_ID = "bad_id"
+    """An entry's id that only a hold's own entries may have."""
     NO_SUCH_ACCOUNT = "no_such_account"
     ACCOUNT_CLOSED = "account_closed"
     NO_SUCH_HOLD = "no_such_hold"

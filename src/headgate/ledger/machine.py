@@ -54,7 +54,15 @@ _ENTRY: Mapping[type[Resolution], EntryKind] = MappingProxyType({
 })  # fmt: skip
 
 LARGEST_NANOS = 2**62
-"""Amounts and balances stay in a 64-bit column with room to spare: four thousand million dollars."""
+"""Amounts, balances and counters stay in a 64-bit column with room to spare: four thousand million dollars."""
+
+_PLACE, _RESOLVE, _OVERRUN = ":place", ":resolve", ":overrun"
+"""What a hold's entries are called, after its id. Nobody may post under such a name, or the hold's own had no place."""
+
+
+def entry_ids(hold_id: str) -> tuple[str, str, str]:
+    """The ids that a hold's entries have, those that there are."""
+    return hold_id + _PLACE, hold_id + _RESOLVE, hold_id + _OVERRUN
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +151,8 @@ class Books:
     def _post(self, command: Post) -> Outcome:
         account = self.accounts.get(command.account_id)
         known = self.known_entries.get(command.entry_id)
+        if command.entry_id.endswith((_PLACE, _RESOLVE, _OVERRUN)):
+            return Outcome(Result.BAD_ID, account)
         if known is not None:
             same = (known.account_id, known.kind, known.posted_nanos) == (
                 command.account_id, command.kind, command.amount_nanos,
@@ -172,7 +182,9 @@ class Books:
     def _refusal(self, account: Account, command: Place) -> Outcome | None:
         if account.closed:
             return Outcome(Result.ACCOUNT_CLOSED, account)
-        if not 0 <= command.amount_nanos <= LARGEST_NANOS or any(cap.amount < 0 for cap in command.caps):
+        if not 0 <= command.amount_nanos <= LARGEST_NANOS - account.held_nanos:
+            return Outcome(Result.BAD_AMOUNT, account)
+        if any(cap.amount < 0 for cap in command.caps):
             return Outcome(Result.BAD_AMOUNT, account)
         for cap in command.caps:
             counter = self._counter(cap)
@@ -197,7 +209,7 @@ class Books:
             reserved=tuple(Reserved(cap.cap_id, cap.measure, cap.amount) for cap in command.caps),
         )
         entry = Entry(
-            f"{hold.hold_id}:place", account.account_id, EntryKind.PLACE, 0, hold.amount_nanos, command.at_ns,
+            f"{hold.hold_id}{_PLACE}", account.account_id, EntryKind.PLACE, 0, hold.amount_nanos, command.at_ns,
             hold_id=hold.hold_id,
         )  # fmt: skip
         account = self._enter(account, entry)
@@ -214,7 +226,7 @@ class Books:
         if state is None:
             same = hold.state is SAME[type(command)] and hold.resolved_nanos == amount
             return Outcome(Result.EXISTS if same else Result.EXISTS_WITH_DIFFERENT_AMOUNT, account, hold)
-        if amount is not None and not 0 <= amount <= LARGEST_NANOS:
+        if amount is not None and not 0 <= amount <= min(LARGEST_NANOS, LARGEST_NANOS + account.posted_nanos):
             return Outcome(Result.BAD_AMOUNT, account, hold)
         entries = _resolving_entries(hold, command, amount)
         for entry in entries:
@@ -232,15 +244,16 @@ class Books:
             return
         used = {
             Measure.MONEY: amount,
-            Measure.QUANTITY: quantity,
+            Measure.QUANTITY: max(quantity, 0),
             Measure.TIMES: part.amount,
             Measure.PRESENCE: 0,
         }[part.measure]
-        self._keep_counter(replace(counter, used=counter.used + used, held=counter.held - part.amount))
+        used = min(counter.used + used, LARGEST_NANOS)
+        self._keep_counter(replace(counter, used=used, held=counter.held - part.amount))
 
     def _checkpoint(self, command: Checkpoint) -> Outcome:
         account, hold = self.accounts.get(command.account_id), self.holds.get(command.hold_id)
-        if hold is None:
+        if hold is None or hold.account_id != command.account_id:
             return Outcome(Result.NO_SUCH_HOLD, account)
         if hold.state is not HoldState.OPEN:
             return Outcome(Result.UNCHANGED, account, hold)
@@ -255,11 +268,15 @@ class Books:
     def _enter(self, account: Account, entry: Entry) -> Account:
         self.new_entries.append(entry)
         self.known_entries[entry.entry_id] = entry
+        # Not `replace`, which takes three times as long: every hold passes here twice.
         return self._keep_account(
-            replace(
-                account,
+            Account(
+                account_id=account.account_id,
+                kind=account.kind,
+                limit_nanos=account.limit_nanos,
                 posted_nanos=account.posted_nanos + entry.posted_nanos,
                 held_nanos=account.held_nanos + entry.held_nanos,
+                closed=account.closed,
             )
         )
 
@@ -291,14 +308,14 @@ def _resolving_entries(hold: Hold, command: Resolution, amount: int | None) -> t
     """The one entry that resolves a hold, and the overrun if the charge is above it."""
     within = min(amount or 0, hold.amount_nanos)
     resolving = Entry(
-        f"{hold.hold_id}:resolve", hold.account_id, _ENTRY[type(command)], -within, -hold.amount_nanos, command.at_ns,
+        f"{hold.hold_id}{_RESOLVE}", hold.account_id, _ENTRY[type(command)], -within, -hold.amount_nanos, command.at_ns,
         hold_id=hold.hold_id, note=command.note,
     )  # fmt: skip
     beyond = (amount or 0) - within
     if not beyond:
         return (resolving,)
     overrun = Entry(
-        f"{hold.hold_id}:overrun", hold.account_id, EntryKind.OVERRUN, -beyond, 0, command.at_ns,
+        f"{hold.hold_id}{_OVERRUN}", hold.account_id, EntryKind.OVERRUN, -beyond, 0, command.at_ns,
         hold_id=hold.hold_id, note=command.note,
     )  # fmt: skip
     return (resolving, overrun)

@@ -55,7 +55,7 @@ class Ledger(Protocol):
     async def sums(self) -> dict[str, Sums]:
         """What each account's entries add up to."""
 
-    async def beat(self, node: str, lease_seconds: float) -> None:
+    async def beat(self, node: str, lease_ns: int) -> None:
         """Tell that a gateway process lives, and will tell so again within the lease."""
 
     async def leave(self, node: str) -> None:

@@ -1,13 +1,29 @@
-"""Where records are kept: the only home of SQL.
+"""Where everything is kept: the only home of SQL. A store is a RecordLog, a Ledger and a Directory in one database.
 
-    memory.py    MemoryRecordLog: a dictionary, for tests and for mounting headgate in another application
-    sqlite.py    SqliteRecordLog: a queue, one writer thread, one transaction for whatever is queued
-    table.py     RecordTable: the database file, open for writing; insert rows, durably and once
-    queries.py   SqliteRecords: reading it, also from another process while a gateway writes
-    summary.py   UsageRow: what the records of a model, provider, key or day add up to
-    schema.py    the tables, as numbered migrations
-    rows.py      a Record as a row, and back
-    spill.py     records that could not be written before a stop, until the next start
+    memory.py            MemoryStore: dictionaries, for tests and for mounting headgate in another application
+    sqlite.py            SqliteStore: one file; `postgres.py` is the same on a server
 
-`tests/stores/conformance.py` holds every store to the same behaviour.
+In one file:
+
+    writer.py            the one thread that writes: a queue, one transaction for whatever is queued
+    file_sqlite.py       SqliteFile: the file, open for writing; records, commands and tasks in one transaction
+    ledger_sqlite.py     the ledger's SQL: what commands touch, as Books, and what is asked about it
+    directory_sqlite.py  that of virtual keys and budgets
+    queries.py           SqliteRecords: reading it, also from another process; Reader: reading it without waiting
+    schema.py            the tables, as numbered migrations
+    spill.py             what could not be written before a stop, until the next start
+
+On a server:
+
+    postgres.py          PostgresStore, with the other files of that name
+
+For all:
+
+    rows.py, ledger_rows.py, directory_rows.py   values as rows, and back
+    records_sql.py       the questions about records
+    storable.py          what a database can keep
+    summary.py           UsageRow: what the records of a model, provider, key or day add up to
+
+`tests/stores/conformance.py`, `ledger_conformance.py` and `directory_conformance.py` hold every store to the same
+behaviour.
 """

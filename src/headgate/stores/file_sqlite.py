@@ -3,12 +3,17 @@
 import errno
 import logging
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from headgate.errors import ConfigError
+from headgate.ledger.commands import Command
+from headgate.ledger.entries import Outcome
 from headgate.records import Record
-from headgate.stores.rows import COLUMNS, Row, to_row, without_surrogates
+from headgate.stores import ledger_sqlite
+from headgate.stores.rows import COLUMNS, Row, as_settled, to_row, without_surrogates
 from headgate.stores.schema import migrate
 
 _log = logging.getLogger("headgate.records")
@@ -32,41 +37,124 @@ _UNWRITABLE = (
     TypeError,
     ValueError,
 )
-"""What a record can be refused for by its own fault. Anything else is the file's or the machine's, and may pass."""
+"""What a record or a command can be refused for by its own fault. All else is the file's or the machine's, and may
+pass."""
+
+_NONE: Mapping[int, Record] = MappingProxyType({})
+
+Task = Callable[[sqlite3.Connection], object]
+"""Any other change, such as a key's. What it returns, or the ValueError that it raises, goes to who asked for it."""
 
 
-class RecordTable:
+class SqliteFile:
     """One connection. When a method raises, close it and open another: nothing of it is to be trusted.
+
+    With a mark, only the file that bears it is opened, and none is made: in a file that was put in its place the
+    accounts would be missing, and whatever was owed would be refused for good.
 
     Raises sqlite3.Error or OSError where the file cannot be opened or written, ConfigError where a newer headgate has
     written it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mark: str | None = None) -> None:
         self._path = path
+        mode = "rwc" if mark is None else "rw"
         # Opened by the thread that starts the gateway, used by the writer's, never by two at once.
-        self._db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        self._db = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None,
+            check_same_thread=False,
+        )  # fmt: skip
         try:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
-            migrate(self._db, path)
+            self._db.execute("PRAGMA temp_store = MEMORY")  # for what undoes a single statement
+            if mark is None:
+                migrate(self._db, path)
+            self.mark = str(self._db.execute("SELECT mark FROM file_mark").fetchall()[0][0])
+            if mark not in {None, self.mark}:
+                raise FileNotFoundError(errno.ENOENT, "another database stands in the place of ours", str(path))
             self._inode = _inode(path)
         except (sqlite3.Error, OSError, ConfigError):
             self._db.close()
             raise
 
-    def write(self, records: Iterable[Record]) -> None:
-        """Commit records in one transaction; one whose exchange id is there already is passed over."""
-        with self._db:
-            self._db.execute("BEGIN IMMEDIATE")
-            for record in records:
-                # A statement that fails is undone alone, so one bad record costs the others nothing.
-                try:
-                    self._insert(to_row(record))
-                except _UNWRITABLE as error:
-                    _log.error("a record can never be written (%s) and is lost: %r", error, record)
+    def write(
+        self,
+        records: Sequence[Record],
+        commands: Sequence[Command] = (),
+        tasks: Sequence[Task] = (),
+        settled: Mapping[int, Record] = _NONE,
+    ) -> tuple[list[Outcome | ValueError], list[object]]:
+        """Commit all of it in one transaction; tells what became of the commands and of the tasks.
+
+        `settled` has the records of exchanges by the index of the command that settles them. A record whose exchange
+        id is there already is passed over.
+        """
+        try:
+            told = self._commit(records, commands, tasks, settled, self._apply)
+        except _UNWRITABLE:
+            told = self._commit(records, commands, tasks, settled, self._apply_one_by_one)
         if _inode(self._path) != self._inode:  # a removed file takes writes without complaint
             raise FileNotFoundError(errno.ENOENT, "the file was replaced", str(self._path))
+        return told
+
+    def _commit(
+        self,
+        records: Sequence[Record],
+        commands: Sequence[Command],
+        tasks: Sequence[Task],
+        settled: Mapping[int, Record],
+        apply: Callable[[Sequence[Command]], list[Outcome | ValueError]],
+    ) -> tuple[list[Outcome | ValueError], list[object]]:
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._keep(records)
+            outcomes = apply(commands)
+            self._keep(as_settled(record, outcomes[at]) for at, record in settled.items())
+            return outcomes, [self._answer(task) for task in tasks]
+
+    def _keep(self, records: Iterable[Record]) -> None:
+        """A statement that fails is undone alone, so one bad record costs the others nothing."""
+        for record in records:
+            try:
+                self._insert(to_row(record))
+            except _UNWRITABLE as error:
+                _log.error("a record can never be written (%s) and is lost: %r", error, record)
+
+    def _apply(self, commands: Sequence[Command]) -> list[Outcome | ValueError]:
+        # Not inside a savepoint, which would have SQLite copy every page before it is changed.
+        return [*ledger_sqlite.apply(self._db, commands)] if commands else []
+
+    def _apply_one_by_one(self, commands: Sequence[Command]) -> list[Outcome | ValueError]:
+        """Where the tables refuse what the books allow: all but those that they refuse."""
+        outcomes: list[Outcome | ValueError] = []
+        for command in commands:
+            try:
+                with self._undoing():
+                    outcomes += ledger_sqlite.apply(self._db, [command])
+            except _UNWRITABLE as error:
+                _log.error("a command can never be written (%s): %r", error, command)
+                outcomes.append(ValueError(f"{command!r:.200} cannot be kept: {error}"))
+        return outcomes
+
+    def _answer(self, task: Task) -> object:
+        try:
+            with self._undoing():
+                return task(self._db)
+        except ValueError as error:
+            return error
+
+    @contextmanager
+    def _undoing(self) -> Iterator[None]:
+        """What happens inside is undone, and only that, when an error leaves the block."""
+        self._db.execute("SAVEPOINT part")
+        try:
+            yield
+        except _UNWRITABLE:
+            self._db.execute("ROLLBACK TO part")
+            self._db.execute("RELEASE part")
+            raise
+        self._db.execute("RELEASE part")
 
     def _insert(self, row: Row) -> None:
         try:

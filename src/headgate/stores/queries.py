@@ -3,55 +3,49 @@
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from headgate.errors import ConfigError
+from headgate.errors import Busy, ConfigError
 from headgate.records import Record, Trail
-from headgate.stores.rows import COLUMNS, COUNTS, from_row
+from headgate.stores import records_sql
+from headgate.stores.rows import from_row
 from headgate.stores.schema import require_current
-from headgate.stores.summary import FAILED, INFERRED, UNSENT, GroupBy, UsageRow, in_order, leg_rows, merged
-from headgate.usage import Basis
+from headgate.stores.summary import GroupBy, UsageRow, in_order, leg_rows, merged
 
 _log = logging.getLogger("headgate.records")
+T = TypeVar("T")
 
-_RECORD = f"SELECT {', '.join(COLUMNS)} FROM records"  # noqa: S608 - our own column names
-
-_TRAIL = """
-SELECT provider, EXISTS (SELECT 1 FROM records WHERE response_id = :response_id AND counted)
-FROM records WHERE response_id = :response_id AND provider IS NOT NULL
-ORDER BY started_at_ns DESC, rowid DESC LIMIT 1
-"""
-
-_GROUPS = {
-    # NULLIF: an empty name is no name, here as in summary.py
-    GroupBy.MODEL: "coalesce(nullif(served_model, ''), model_asked)",
-    GroupBy.PROVIDER: "provider",
-    GroupBy.KEY: "key",
-    GroupBy.DAY: "date(started_at_ns / 1000000000, 'unixepoch')",
-}
+_DAY = "date(started_at_ns / 1000000000, 'unixepoch')"
 
 
-def _one_of(column: str, values: frozenset[str]) -> str:
-    names = ", ".join(f"'{value}'" for value in sorted(values))
-    return f"{column} IN ({names})"
+def find(db: sqlite3.Connection, exchange_id: str) -> Record | None:
+    """The record of an exchange, if it is on disk."""
+    rows = db.execute(f"{records_sql.RECORD} WHERE exchange_id = ?", (exchange_id,)).fetchall()
+    return from_row(rows[0]) if rows else None
 
 
-_CANCELLED = "(ending = 'client_left' OR ending = 'never_sent' AND status = 499)"
-_SUMS = ", ".join(
-    (
-        "count(*)",
-        f"sum(NOT {_CANCELLED} AND (status >= 400 OR {_one_of('ending', FAILED)}))",
-        f"sum({_CANCELLED})",
-        f"sum(counted AND {_one_of('basis', INFERRED)})",
-        f"sum(billable AND basis = '{Basis.NONE}' AND NOT {_one_of('ending', UNSENT)})",
-        *(f"sum({name}) FILTER (WHERE counted)" for name in COUNTS),
-        "sum(estimated_input_tokens) FILTER (WHERE counted)",
-        "sum(estimated_output_tokens) FILTER (WHERE counted)",
-    )
-)
-"""One expression for each of summary.SUMS, in its order."""
+def trail(db: sqlite3.Connection, response_id: str) -> Trail | None:
+    """The provider of the newest exchange of that response id on disk, and whether any of them was counted."""
+    rows = db.execute(records_sql.trail("?1", "rowid"), (response_id,)).fetchall()
+    return Trail(rows[0][0], bool(rows[0][1])) if rows else None
+
+
+def records(db: sqlite3.Connection, since_ns: int | None, limit: int) -> list[Record]:
+    """The newest records, newest first; `since_ns`, since the Unix epoch, leaves out what began before it."""
+    return [from_row(row) for row in db.execute(records_sql.newest("?1", "?2", "rowid"), (since_ns or 0, limit))]
+
+
+def usage(db: sqlite3.Connection, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
+    """The sums over all records, or those since `since_ns`, one row for each group."""
+    since = (since_ns or 0,)
+    db.execute("BEGIN")  # both queries see the same moment
+    sums = [UsageRow(*row) for row in db.execute(records_sql.sums(by, _DAY, "?1"), since)]
+    legs = [row for found in db.execute(records_sql.with_legs("?1"), since) for row in leg_rows(from_row(found), by)]
+    db.execute("ROLLBACK")
+    return in_order(merged([*sums, *legs]), by)
 
 
 def _open(path: Path, busy_seconds: float) -> sqlite3.Connection:
@@ -70,26 +64,20 @@ class SqliteRecords:
 
     def get(self, exchange_id: str) -> Record | None:
         """The record of an exchange, if it is on disk."""
-        with self._reading() as db:
-            rows = db.execute(f"{_RECORD} WHERE exchange_id = ?", (exchange_id,)).fetchall()
-        return from_row(rows[0]) if rows else None
+        return self.ask(lambda db: find(db, exchange_id))
 
     def records(self, since_ns: int | None = None, limit: int = 100) -> list[Record]:
         """The newest records, newest first; `since_ns`, since the Unix epoch, leaves out what began before it."""
-        query = f"{_RECORD} WHERE started_at_ns >= ? ORDER BY started_at_ns DESC, rowid DESC LIMIT ?"
-        with self._reading() as db:
-            rows = db.execute(query, (since_ns or 0, limit)).fetchall()
-        return [from_row(row) for row in rows]
+        return self.ask(lambda db: records(db, since_ns, limit))
 
     def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
         """The sums over all records, or those since `since_ns`, one row for each group."""
-        query = f"SELECT {_GROUPS[by]}, {_SUMS} FROM records WHERE started_at_ns >= ? GROUP BY 1"  # noqa: S608 - ours
-        with_legs = f"{_RECORD} WHERE started_at_ns >= ? AND legs IS NOT NULL"
+        return self.ask(lambda db: usage(db, since_ns, by))
+
+    def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """The answer to any question about the file."""
         with self._reading() as db:
-            db.execute("BEGIN")  # both queries see the same moment
-            sums = [UsageRow(*row) for row in db.execute(query, (since_ns or 0,))]
-            legs = [row for found in db.execute(with_legs, (since_ns or 0,)) for row in leg_rows(from_row(found), by)]
-        return in_order(merged([*sums, *legs]), by)
+            return question(db)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -106,40 +94,53 @@ class SqliteRecords:
             raise ConfigError(f"{self.path}: cannot be read as a record store: {error}.") from error
 
 
-class TrailLookup:
-    """Finds trails for the running gateway: on a connection kept open (some 5 µs instead of 100), and never waiting."""
+class Reader:
+    """Answers the running gateway in the thread that asks, on a connection kept open (some 5 µs instead of 100).
+
+    Nothing that takes long may be asked here: the event loop waits for the answer.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
+        self._closed = False
         self._failing = False
 
-    def find(self, response_id: str) -> Trail | None:
-        """The trail on disk. None also while the file cannot be read, which is logged once and not raised."""
+    def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """The answer. Raises Busy while the file cannot be read, which is logged once, or once this is closed."""
         with self._lock:
+            if self._closed:
+                raise Busy("The database has been closed.")
             try:
-                rows = self._opened().execute(_TRAIL, {"response_id": response_id}).fetchall()
+                answer = question(self._opened())
             except sqlite3.Error as error:
                 if not self._failing:
-                    _log.error("trails of responses cannot be read from %s: %s", self._path, error)
+                    _log.error("%s cannot be read: %s", self._path, error)
                 self._failing = True
-                self._let_go()
-                return None
-        self._failing = False
-        return Trail(rows[0][0], bool(rows[0][1])) if rows else None
+                self._drop()
+                raise Busy("The database cannot be read at the moment.") from error
+            self._failing = False
+            return answer
+
+    def let_go(self) -> None:
+        """Let go of the file: it may no longer be the one at its path. The next question opens it again."""
+        with self._lock:
+            self._drop()
 
     def close(self) -> None:
-        """Let go of the file. The next look-up opens it again."""
+        """Let go of the file for good."""
         with self._lock:
-            self._let_go()
+            self._closed = True
+            self._drop()
 
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:
-            self._db = _open(self._path, busy_seconds=0.0)
+            # Readers wait for nobody, but for a moment when another process puts a file right that was left open.
+            self._db = _open(self._path, busy_seconds=0.5)
         return self._db
 
-    def _let_go(self) -> None:
+    def _drop(self) -> None:
         if self._db is not None:
             self._db.close()
             self._db = None

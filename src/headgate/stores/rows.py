@@ -13,7 +13,8 @@ from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
-from headgate.records import Attempt, Ending, Record
+from headgate.ledger.entries import Outcome
+from headgate.records import Attempt, Bill, Ending, PriceLine, Record, Settled, disputed
 from headgate.usage import Basis, Estimate, Leg, Reading, Usage
 
 Row = Sequence[int | str | None]
@@ -33,13 +34,26 @@ COUNTS = (
     "input_tokens", "cache_read_tokens", "cache_write_tokens", "input_audio_tokens", "input_image_tokens",
     "output_tokens", "reasoning_tokens", "output_audio_tokens", "output_image_tokens", "reported_cost_nanos",
 )  # fmt: skip
-"""The fields of Usage that are one integer each."""
+"""The fields of Usage that are one integer each, and that summaries sum."""
+_LATER_COUNTS = ("cache_read_audio_tokens", "cache_read_image_tokens")
+_ALL_COUNTS = (*COUNTS, *_LATER_COUNTS)
+"""With the two that came with the second version of the schema; they are parts of others."""
 _DETAILS = ("cache_write_tokens_by_ttl", "tool_calls", "billed_units", "legs")
 _JSON = (*_DETAILS, "anomalies", "attempts")
 
-COLUMNS = (*_OWN, *_READING, *_ESTIMATE, *COUNTS, *_JSON)
+_LATER = (*_LATER_COUNTS, "terms")
+"""Columns of the second version, which stand after those of the first."""
+
+_BILL = ("account", "hold_nanos", "cost_nanos", "charge_nanos", "settled", "price_source", "price_version")
+_BILL_JSON = ("lines", "flags")
+"""The bill, and the key's id before it, came with the third."""
+
+COLUMNS = (*_OWN, *_READING, *_ESTIMATE, *COUNTS, *_JSON, *_LATER, "key_id", *_BILL, *_BILL_JSON)
 
 _own, _reading, _counts = attrgetter(*_OWN), attrgetter(*_READING), attrgetter(*COUNTS)
+_later_counts = attrgetter(*_LATER_COUNTS)
+_bill = attrgetter(*_BILL)
+_LINE = tuple(f.name for f in fields(PriceLine))
 _ATTEMPT = tuple(f.name for f in fields(Attempt))
 _json_text = json.JSONEncoder(separators=(",", ":")).encode
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -47,7 +61,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def to_row(record: Record) -> Row:
     """The record's values in the order of COLUMNS."""
-    reading, estimate = record.reading, record.reading.estimate or Estimate()
+    reading, estimate, bill = record.reading, record.reading.estimate or Estimate(), record.bill
     details = _details(reading.usage)
     return (
         *_own(record),
@@ -57,16 +71,25 @@ def to_row(record: Record) -> Row:
         *_counts(reading.usage),
         *(None if details[name] is None else _json_text(details[name]) for name in _DETAILS),
         _json_text(dict(reading.anomalies)) if reading.anomalies else None,
-        _json_text([{name: getattr(a, name) for name in _ATTEMPT} for a in record.attempts])
-        if record.attempts
-        else None,
+        _objects(record.attempts, _ATTEMPT),
+        *_later_counts(reading.usage),
+        _json_text(dict(reading.terms)) if reading.terms else None,
+        record.key_id,
+        *_bill(bill),
+        _objects(bill.lines, _LINE),
+        _json_text(bill.flags) if bill.flags else None,
     )
+
+
+def as_settled(record: Record, outcome: Outcome | ValueError) -> Record:
+    """The record as it is kept, by what became of its exchange's settlement."""
+    return record if isinstance(outcome, Outcome) and outcome.stands else disputed(record)
 
 
 def from_row(row: Row) -> Record:
     """The record of a row. Raises ValueError if the row is not one that `to_row` made."""
     column: dict[str, Any] = dict(zip(COLUMNS, row, strict=True))
-    for name in _JSON:
+    for name in (*_JSON, "terms", *_BILL_JSON):
         if column[name] is not None:
             column[name] = json.loads(column[name])
     own = _pick(column, _OWN) | {
@@ -80,8 +103,14 @@ def from_row(row: Row) -> Record:
         "basis": Basis(column["basis"]),
         "estimate": _estimate(column),
         "anomalies": column["anomalies"] or {},
+        "terms": column["terms"] or {},
     }
-    return Record(**own, reading=Reading(**reading, usage=_usage(column)))
+    bill = _pick(column, _BILL) | {
+        "settled": None if column["settled"] is None else Settled(column["settled"]),
+        "lines": tuple(PriceLine(**line) for line in column["lines"] or ()),
+        "flags": tuple(column["flags"] or ()),
+    }
+    return Record(**own, key_id=column["key_id"], reading=Reading(**reading, usage=_usage(column)), bill=Bill(**bill))
 
 
 def as_object(row: Row) -> dict[str, int | str | None]:
@@ -97,6 +126,11 @@ def from_object(named: Mapping[str, int | str | None]) -> Row:
 def without_surrogates(row: Row) -> Row:
     """The row with each lone surrogate replaced by U+FFFD, so that it can be written as UTF-8."""
     return tuple(_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value for value in row)
+
+
+def _objects(values: Sequence[Attempt | PriceLine], names: Sequence[str]) -> str | None:
+    """The JSON of some values; None where there are none."""
+    return _json_text([{name: getattr(value, name) for name in names} for value in values]) if values else None
 
 
 def _pick(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
@@ -124,15 +158,16 @@ def _dict(counts: Mapping[str, int] | None) -> dict[str, int] | None:
 
 
 def _leg_object(leg: Leg) -> dict[str, Any]:
-    counts = dict(zip(COUNTS, _counts(leg.usage), strict=True))
+    counts = {name: getattr(leg.usage, name) for name in _ALL_COUNTS}
     return {"kind": leg.kind, "model": leg.model, "usage": counts | _details(leg.usage)}
 
 
 def _usage(values: Mapping[str, Any]) -> Usage:
-    """The usage among decoded values: those of a row, or of a leg's object."""
+    """The usage among decoded values: those of a row, or of a leg's object, which may be as old as its row."""
     units = values["billed_units"]
     return Usage(
         **_pick(values, (*COUNTS, "cache_write_tokens_by_ttl", "tool_calls")),
+        **{name: values.get(name) for name in _LATER_COUNTS},
         billed_units=units and {unit: n if isinstance(n, int) else Decimal(n) for unit, n in units.items()},
         legs=tuple(Leg(leg["kind"], leg["model"], _usage(leg["usage"])) for leg in values["legs"] or ()),
     )

@@ -59,6 +59,109 @@ CREATE TABLE records (
 ) STRICT
 """
 
+_LEDGER = (
+    # A file that takes this one's place has another mark: nothing may be written to it in its stead.
+    "CREATE TABLE file_mark (mark TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID",
+    "INSERT INTO file_mark VALUES (lower(hex(randomblob(16))))",
+    """
+CREATE TABLE accounts (
+    account_id TEXT NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('prepaid', 'postpaid')),
+    limit_nanos INTEGER CHECK (limit_nanos >= 0),
+    posted_nanos INTEGER NOT NULL,
+    held_nanos INTEGER NOT NULL CHECK (held_nanos >= 0),
+    closed INTEGER NOT NULL
+) STRICT, WITHOUT ROWID
+""",
+    """
+CREATE TABLE holds (
+    hold_id TEXT NOT NULL PRIMARY KEY,
+    account_id TEXT NOT NULL,
+    amount_nanos INTEGER NOT NULL CHECK (amount_nanos >= 0),
+    placed_at_ns INTEGER NOT NULL,
+    node TEXT NOT NULL,
+    sent INTEGER NOT NULL,
+    minimum_nanos INTEGER NOT NULL,
+    about TEXT NOT NULL,
+    reserved TEXT,
+    state TEXT NOT NULL CHECK (state IN ('open', 'captured', 'voided', 'expired')),
+    checkpoint_nanos INTEGER,
+    checkpoint_quantity INTEGER NOT NULL,
+    resolved_nanos INTEGER,
+    CHECK ((state = 'captured') = (resolved_nanos IS NOT NULL))
+) STRICT, WITHOUT ROWID
+""",
+    "CREATE INDEX holds_open ON holds (placed_at_ns, hold_id) WHERE state = 'open'",
+    """
+CREATE TABLE entries (
+    serial INTEGER NOT NULL PRIMARY KEY,
+    entry_id TEXT NOT NULL UNIQUE,
+    account_id TEXT NOT NULL,
+    kind TEXT NOT NULL
+        CHECK (kind IN ('top_up', 'correction', 'place', 'capture', 'overrun', 'void', 'expire')),
+    posted_nanos INTEGER NOT NULL,
+    held_nanos INTEGER NOT NULL,
+    at_ns INTEGER NOT NULL,
+    hold_id TEXT,
+    note TEXT NOT NULL,
+    CHECK ((kind IN ('top_up', 'correction')) = (hold_id IS NULL))
+) STRICT
+""",
+    "CREATE INDEX entries_by_account ON entries (account_id, serial)",
+    # The last line of defence: whatever else goes wrong, no hold is resolved twice.
+    "CREATE UNIQUE INDEX entries_resolving ON entries (hold_id) WHERE kind IN ('capture', 'void', 'expire')",
+    "CREATE TRIGGER entries_stay BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'entries are never removed'); END",
+    "CREATE TRIGGER entries_hold BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'entries are never changed'); END",
+    """
+CREATE TABLE counters (
+    cap_id TEXT NOT NULL PRIMARY KEY,
+    used INTEGER NOT NULL CHECK (used >= 0),
+    held INTEGER NOT NULL CHECK (held >= 0),
+    ends_at_ns INTEGER
+) STRICT, WITHOUT ROWID
+""",
+    "CREATE INDEX counters_by_end ON counters (ends_at_ns) WHERE ends_at_ns IS NOT NULL",
+    "CREATE TABLE nodes (node TEXT NOT NULL PRIMARY KEY, alive_until_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    """
+CREATE TABLE virtual_keys (
+    key_id TEXT NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    digest BLOB NOT NULL UNIQUE,
+    hint TEXT NOT NULL,
+    created_at_ns INTEGER NOT NULL,
+    owner TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    models TEXT NOT NULL,
+    providers TEXT NOT NULL,
+    expires_at_ns INTEGER,
+    revoked_at_ns INTEGER,
+    limits TEXT NOT NULL
+) STRICT
+""",
+    """
+CREATE TABLE budgets (
+    budget_id TEXT NOT NULL PRIMARY KEY,
+    scope TEXT NOT NULL CHECK (scope IN ('key', 'account', 'tag')),
+    subject TEXT NOT NULL,
+    window TEXT NOT NULL CHECK (window IN ('day', 'week', 'month', 'total')),
+    limit_nanos INTEGER NOT NULL
+) STRICT, WITHOUT ROWID
+""",
+    "CREATE INDEX budgets_by_subject ON budgets (scope, subject)",
+)
+
+_BILLS = (
+    *(
+        f"ALTER TABLE records ADD COLUMN {column}"
+        for column in (
+            "key_id TEXT", "account TEXT", "hold_nanos INTEGER", "cost_nanos INTEGER", "charge_nanos INTEGER",
+            "settled TEXT", "price_source TEXT", "price_version TEXT", "lines TEXT", "flags TEXT",
+        )
+    ),
+    "CREATE INDEX records_by_account ON records (account, started_at_ns) WHERE account IS NOT NULL",
+)  # fmt: skip
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     (
         "CREATE TABLE schema_version (version INTEGER NOT NULL PRIMARY KEY) STRICT",
@@ -66,6 +169,12 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "CREATE INDEX records_by_time ON records (started_at_ns)",
         "CREATE INDEX records_by_response ON records (response_id, started_at_ns) WHERE response_id IS NOT NULL",
     ),
+    (
+        "ALTER TABLE records ADD COLUMN cache_read_audio_tokens INTEGER",
+        "ALTER TABLE records ADD COLUMN cache_read_image_tokens INTEGER",
+        "ALTER TABLE records ADD COLUMN terms TEXT",
+    ),
+    (*_LEDGER, *_BILLS),
 )
 """The statements that lead from version n to n + 1, at index n."""
 

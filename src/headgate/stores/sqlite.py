@@ -1,187 +1,192 @@
-"""Records in a SQLite file, written by one thread.
+"""SqliteStore: records, ledger and directory in one SQLite file.
 
-`append` puts a record on a queue. The writer thread sleeps until there is one, takes whatever else is queued by then,
-and commits it all as one transaction: a lone record goes to disk at once, and under load the batches grow by
-themselves, because records gather while the disk syncs (facts/libraries.md section 5: FULL costs nothing that way).
-
-When the file cannot be written, the writer keeps its batch and tries again with growing pauses; the backlog grows, and
-at its bound the gateway takes no new requests. Nothing is lost and nothing is written twice.
+Changes go through the one thread of `writer.py`. What the hot path asks is read in the calling thread, which takes
+some microseconds; what may be long is asked in a thread of its own.
 """
 
-import logging
+import asyncio
 import sqlite3
-import threading
-from contextlib import ExitStack
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from typing import TypeVar, cast
 
-from headgate.errors import ConfigError
+from headgate.access.budgets import Budget
+from headgate.access.virtual import VirtualKey
+from headgate.errors import Busy, ConfigError
+from headgate.ledger.commands import Checkpoint, Command, Resolution
+from headgate.ledger.entries import Account, Counter, Entry, Hold, Outcome
+from headgate.ledger.store import Sums
 from headgate.records import Record, Trail
-from headgate.stores.queries import SqliteRecords, TrailLookup
-from headgate.stores.spill import remove_spill, spill, spill_path, spilled
-from headgate.stores.table import RecordTable
-
-_log = logging.getLogger("headgate.records")
+from headgate.stores import directory_sqlite, ledger_sqlite, queries
+from headgate.stores.queries import Reader, SqliteRecords
+from headgate.stores.storable import require_storable, storable
+from headgate.stores.summary import GroupBy, UsageRow
+from headgate.stores.writer import Writer
 
 MAX_BACKLOG = 50_000
-"""Records waiting to be written at which the log stops accepting: well below 100 MB."""
-MAX_BATCH = 1_000
-"""Records in one transaction; more would hardly be faster (facts/libraries.md section 5)."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
-"""Seconds between tries to write."""
+"""What may wait to be written before the store stops accepting: well below 100 MB."""
 
-_GATHERING = 0.01
-"""Seconds that a batch waits for company. A writer that commits each record by itself takes the processor from the
-event loop seven times a request; a process that is killed loses at most this much more."""
-
-_TROUBLE = (sqlite3.Error, OSError, ConfigError)
-"""What RecordTable raises."""
+T = TypeVar("T")
 
 
-class SqliteRecordLog(SqliteRecords):
-    """A RecordLog in a SQLite file, and all the questions of SqliteRecords. Thread-safe.
+class SqliteStore:
+    """RecordLog, Ledger and Directory. Thread-safe; other processes may have the same file open.
 
     Opening it makes or migrates the file and reads in what an earlier stop spilled. Raises ConfigError if the file
-    cannot be opened or a newer headgate has written it.
+    cannot be opened or a newer headgate has written it. Questions raise Busy while the file cannot be read.
     """
 
     def __init__(self, path: Path, *, max_backlog: int = MAX_BACKLOG, close_seconds: float = 10.0) -> None:
-        super().__init__(path)
-        self._max_backlog = max_backlog
-        self._close_seconds = close_seconds
-        self._trails = TrailLookup(path)
-        self._queue: SimpleQueue[Record | None] = SimpleQueue()
-        self._batch: list[Record] = []
-        self._closing = threading.Event()
-        self._failures = 0
-        self._table: RecordTable | None = _opened(path)
-        self._writer = threading.Thread(target=self._run, name="headgate-records", daemon=True)
-        self._writer.start()
-
-    def append(self, record: Record) -> None:
-        """Take a record for writing: never waits, never raises."""
-        if self._closing.is_set():
-            _log.error("record %s came after the log was closed and is lost", record.exchange_id)
-        else:
-            self._queue.put(record)
+        self.path = path
+        self._reader = Reader(path)
+        self._aside = SqliteRecords(path)
+        self._writer = Writer(path, self._reader, max_backlog, close_seconds)
 
     @property
     def accepting(self) -> bool:
         """False while the backlog is at its bound."""
-        return self._queue.qsize() + len(self._batch) < self._max_backlog
+        return self._writer.accepting
 
-    def trail(self, response_id: str) -> Trail | None:
-        """The provider of the newest exchange of that response id on disk, and whether any of them was counted."""
-        return self._trails.find(response_id)
+    async def aclose(self) -> None:
+        """Write what is left and stop; what cannot be written in time is spilled for the next start."""
+        await asyncio.to_thread(self._writer.close)
+        self._reader.close()
 
-    def close(self) -> None:
-        """Write what is left and stop, within the time given; what cannot be written is spilled for the next start."""
-        if self._closing.is_set():
-            return
-        self._closing.set()
-        self._queue.put(None)
-        self._trails.close()
-        self._writer.join(self._close_seconds)
-        queued = _drained(self._queue)  # before the batch is looked at: a writer that wakes up now finds nothing more
-        left = [*self._batch, *queued]
-        self._queue.put(None)
-        if left:
-            self._spill(left)
+    # Records
 
-    def _run(self) -> None:
-        while self._gather() and self._write_batch():
-            self._batch.clear()
-        if self._table is not None:
-            self._table.close()
+    def append(self, record: Record) -> None:
+        """Take a record for writing: never waits, never raises."""
+        self._writer.append(record)
 
-    def _gather(self) -> bool:
-        """Wait for a record, and take what is queued behind it; False once the log is closed and nothing is left."""
-        record = self._queue.get()
-        if record is not None and self._queue.empty():
-            self._closing.wait(_GATHERING)
-        while record is not None:
-            self._batch.append(record)
-            if len(self._batch) == MAX_BATCH or self._queue.empty():
-                return True
-            record = self._queue.get()
-        self._queue.put(None)  # the end mark, for the next time
-        return bool(self._batch)
+    async def trail(self, response_id: str) -> Trail | None:
+        """The provider of the newest exchange of that response id on disk, and whether any of them was counted.
 
-    def _write_batch(self) -> bool:
-        """Commit the batch, however long it takes; False if the log is closed first."""
-        pause = _FIRST_PAUSE
-        while True:
-            last_try = self._closing.is_set()
-            try:
-                self._commit()
-            except _TROUBLE as error:
-                self._note_failure(error)
-            else:
-                self._note_success()
-                return True
-            if last_try:
-                return False
-            self._closing.wait(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-
-    def _commit(self) -> None:
-        if self._table is None:
-            self._trails.close()  # it may look at a file that is no longer there
-            self._table = RecordTable(self.path)
-        self._table.write(self._batch)
-
-    def _note_failure(self, error: Exception) -> None:
-        if self._table is not None:
-            self._table.close()
-            self._table = None
-        self._failures += 1
-        if self._failures == 1:
-            _log.error("records cannot be written to %s: %s. They wait in memory; trying again.", self.path, error)
-
-    def _note_success(self) -> None:
-        if self._failures:
-            _log.warning("records are written to %s again, after %d failed tries", self.path, self._failures)
-            self._failures = 0
-
-    def _spill(self, left: list[Record]) -> None:
+        None also while the file cannot be read, which is logged.
+        """
         try:
-            spill(self.path, left)
-        except OSError as error:
-            _log.error(
-                "%d records are lost, %s to %s: they could be written neither to %s nor beside it: %s",
-                len(left), left[0].exchange_id, left[-1].exchange_id, self.path, error,
-            )  # fmt: skip
-        else:
-            _log.error(
-                "%d records could not be written to %s; they are in %s, and the next start reads them in",
-                len(left), self.path, spill_path(self.path),
-            )  # fmt: skip
+            return self._reader.ask(lambda db: queries.trail(db, response_id))
+        except Busy:
+            return None
 
+    async def find(self, exchange_id: str) -> Record | None:
+        """The record of an exchange, if it is on disk."""
+        return self._reader.ask(lambda db: queries.find(db, exchange_id))
 
-def _opened(path: Path) -> RecordTable:
-    """The table, with what an earlier stop spilled in it. Raises ConfigError."""
-    with ExitStack() as undo:
+    async def records(self, since_ns: int | None = None, limit: int = 100) -> list[Record]:
+        """The newest records, newest first; `since_ns`, since the Unix epoch, leaves out what began before it."""
+        return await self._ask_aside(lambda db: queries.records(db, since_ns, limit))
+
+    async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
+        """The sums over all records, or those since `since_ns`, one row for each group."""
+        return await self._ask_aside(lambda db: queries.usage(db, since_ns, by))
+
+    # Ledger
+
+    async def submit(self, command: Command) -> Outcome:
+        """Apply a command; it is on disk when this returns.
+
+        Raises LedgerUnavailable if the ledger is closed first, ValueError for what cannot be kept.
+        """
+        return cast("Outcome", await self._writer.submit(storable(command)))
+
+    async def settle(self, resolution: Resolution, record: Record) -> Outcome:
+        """Resolve a hold and keep its exchange's record, in one transaction; both are on disk when this returns.
+
+        The record is kept as `disputed` where the resolution does not stand. Raises as `submit` does; what cannot be
+        written before the end is spilled.
+        """
+        return cast("Outcome", await self._writer.submit(storable(resolution), record))
+
+    def note(self, checkpoint: Checkpoint) -> None:
+        """Take a checkpoint for the next commit: never waits, never raises."""
+        self._writer.note(checkpoint)
+
+    async def account(self, account_id: str) -> Account | None:
+        """An account as it stands."""
+        return self._reader.ask(lambda db: ledger_sqlite.account(db, account_id))
+
+    async def accounts(self) -> list[Account]:
+        """All accounts, by id."""
+        return await self._ask_aside(ledger_sqlite.accounts)
+
+    async def hold(self, hold_id: str) -> Hold | None:
+        """A hold as it stands."""
+        return self._reader.ask(lambda db: ledger_sqlite.hold(db, hold_id))
+
+    async def open_holds(self) -> list[Hold]:
+        """The holds that are not resolved, oldest first."""
+        return await self._ask_aside(ledger_sqlite.open_holds)
+
+    async def entries(
+        self, account_id: str | None = None, hold_id: str | None = None, limit: int = 100, before: int | None = None
+    ) -> list[tuple[int, Entry]]:
+        """Entries with their serial numbers, newest first; of an account or a hold; below a serial number."""
+        return await self._ask_aside(lambda db: ledger_sqlite.entries(db, account_id, hold_id, limit, before))
+
+    async def counters(self, cap_ids: tuple[str, ...]) -> list[Counter]:
+        """Where caps stand, by id; those never used are left out."""
+        return self._reader.ask(lambda db: ledger_sqlite.counters(db, cap_ids))
+
+    async def sums(self) -> dict[str, Sums]:
+        """What each account's entries add up to."""
+        return await self._ask_aside(ledger_sqlite.sums)
+
+    async def beat(self, node: str, lease_ns: int) -> None:
+        """Tell that a gateway process lives, and will tell so again within the lease."""
+        await self._change(partial(ledger_sqlite.beat, node=node, lease_ns=lease_ns))
+
+    async def leave(self, node: str) -> None:
+        """Tell that a gateway process ends in good order: its lease is over now."""
+        await self._change(partial(ledger_sqlite.leave, node=node))
+
+    async def orphans(self, limit: int = 100) -> list[Hold]:
+        """Open holds of processes whose lease has run out by this machine's clock, oldest first."""
+        return await self._ask_aside(lambda db: ledger_sqlite.orphans(db, limit))
+
+    async def forget_counters(self, ended_before_ns: int) -> int:
+        """Remove the counters of windows that ended before then and hold nothing; returns how many."""
+        return await self._change(partial(ledger_sqlite.forget_counters, ended_before_ns=ended_before_ns))
+
+    # Directory
+
+    async def by_digest(self, digest: bytes) -> VirtualKey | None:
+        """The key of a digest, revoked and expired ones too, with all the budgets that bind it."""
+        return self._reader.ask(lambda db: directory_sqlite.by_digest(db, digest))
+
+    async def put_key(self, key: VirtualKey) -> None:
+        """Keep a key, new or changed, by its id. Raises ValueError if another key has its digest."""
+        await self._change(partial(directory_sqlite.put_key, key=require_storable(key)))
+
+    async def key(self, key_id: str) -> VirtualKey | None:
+        """A key by its id."""
+        return self._reader.ask(lambda db: directory_sqlite.key(db, key_id))
+
+    async def keys(self) -> list[VirtualKey]:
+        """All keys, revoked and expired ones too, the newest first."""
+        return await self._ask_aside(directory_sqlite.keys)
+
+    async def empty(self) -> bool:
+        """Whether no key was ever made."""
+        return self._reader.ask(directory_sqlite.empty)
+
+    async def put_budget(self, budget: Budget) -> None:
+        """Keep a budget, new or changed, by its id."""
+        await self._change(partial(directory_sqlite.put_budget, budget=require_storable(budget)))
+
+    async def remove_budget(self, budget_id: str) -> bool:
+        """Remove a budget; False if there is none of that id."""
+        return await self._change(partial(directory_sqlite.remove_budget, budget_id=budget_id))
+
+    async def budgets(self) -> list[Budget]:
+        """All budgets, by id."""
+        return await self._ask_aside(directory_sqlite.budgets)
+
+    async def _change(self, task: Callable[[sqlite3.Connection], T]) -> T:
+        return cast("T", await self._writer.ask(task))
+
+    async def _ask_aside(self, question: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            table = RecordTable(path)
-            undo.callback(table.close)
-            records = spilled(path)
-            if records:
-                table.write(records)
-                _log.warning("%d records that an earlier stop had spilled are now in %s", len(records), path)
-            remove_spill(path)
-        except (sqlite3.Error, OSError) as error:
-            raise ConfigError(f"{path}: cannot be opened as the record store: {error}.") from error
-        undo.pop_all()
-    return table
-
-
-def _drained(queue: SimpleQueue[Record | None]) -> list[Record]:
-    left: list[Record] = []
-    while True:
-        try:
-            record = queue.get_nowait()
-        except Empty:
-            return left
-        if record is not None:
-            left.append(record)
+            return await asyncio.to_thread(self._aside.ask, question)
+        except ConfigError as error:
+            raise Busy("The database cannot be read at the moment.") from error

@@ -1,0 +1,158 @@
+"""The ledger in SQLite: what commands touch, as Books, and what is asked about it.
+
+A hold that was resolved stays: its row tells a repeat from a new one. Were there ever too many, those whose exchanges
+are older than any client's patience could go, by `placed_at_ns` and state; the entries, which are the books, stay.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from functools import cache
+from itertools import chain
+
+from headgate.ledger.commands import Command
+from headgate.ledger.entries import Account, Counter, Entry, Hold, Outcome
+from headgate.ledger.machine import Books, entry_ids, touched
+from headgate.ledger.store import Sums
+from headgate.stores.ledger_rows import (
+    ACCOUNT,
+    COUNTER,
+    ENTRY,
+    HOLD,
+    account_of,
+    account_row,
+    counter_of,
+    counter_row,
+    entry_of,
+    entry_row,
+    hold_of,
+    hold_row,
+)
+
+_ACCOUNT = f"SELECT {', '.join(ACCOUNT)} FROM accounts"  # noqa: S608 - ours
+_HOLD = f"SELECT {', '.join(HOLD)} FROM holds"  # noqa: S608 - ours
+_ENTRY = f"SELECT {', '.join(ENTRY)} FROM entries"  # noqa: S608 - ours
+_COUNTER = f"SELECT {', '.join(COUNTER)} FROM counters"  # noqa: S608 - ours
+_AMONG = "IN (SELECT value FROM json_each(?))"
+
+_KEEP_ACCOUNT = """ON CONFLICT (account_id) DO UPDATE SET
+    kind = excluded.kind, limit_nanos = excluded.limit_nanos, posted_nanos = excluded.posted_nanos,
+    held_nanos = excluded.held_nanos, closed = excluded.closed"""
+_KEEP_HOLD = """ON CONFLICT (hold_id) DO UPDATE SET
+    sent = excluded.sent, state = excluded.state, checkpoint_nanos = excluded.checkpoint_nanos,
+    checkpoint_quantity = excluded.checkpoint_quantity, resolved_nanos = excluded.resolved_nanos"""
+_KEEP_COUNTER = "ON CONFLICT (cap_id) DO UPDATE SET used = excluded.used, held = excluded.held"
+_AT_ONCE = (64, 16, 4, 1)
+"""Rows in one statement. Every statement costs two turns of the interpreter's lock, which the event loop may hold."""
+_NOW_MS = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+
+_json_text = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def apply(db: sqlite3.Connection, commands: Sequence[Command]) -> list[Outcome]:
+    """Apply commands, one after the other, inside the transaction that is open."""
+    books = _books(db, commands)
+    outcomes = [books.apply(command) for command in commands]
+    _keep(db, "accounts", ACCOUNT, [account_row(books.accounts[n]) for n in books.changed_accounts], _KEEP_ACCOUNT)
+    _keep(db, "holds", HOLD, [hold_row(books.holds[name]) for name in books.changed_holds], _KEEP_HOLD)
+    _keep(db, "counters", COUNTER, [counter_row(books.counters[n]) for n in books.changed_counters], _KEEP_COUNTER)
+    _keep(db, "entries", ENTRY, [entry_row(entry) for entry in books.new_entries])
+    return outcomes
+
+
+def _keep(
+    db: sqlite3.Connection, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[object]], conflict: str = ""
+) -> None:
+    start = 0
+    for size in _AT_ONCE:
+        while len(rows) - start >= size:
+            db.execute(_insert(table, columns, size, conflict), [*chain.from_iterable(rows[start : start + size])])
+            start += size
+
+
+@cache
+def _insert(table: str, columns: tuple[str, ...], rows: int, conflict: str) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)} {conflict}"  # noqa: S608 - ours
+
+
+def _books(db: sqlite3.Connection, commands: Sequence[Command]) -> Books:
+    ids = touched(commands)
+    accounts = _among(db, f"{_ACCOUNT} WHERE account_id {_AMONG}", ids.accounts)
+    holds = [hold_of(row) for row in _among(db, f"{_HOLD} WHERE hold_id {_AMONG}", ids.holds)]
+    caps = {*ids.caps, *(part.cap_id for hold in holds for part in hold.reserved)}
+    counters = _among(db, f"{_COUNTER} WHERE cap_id {_AMONG}", sorted(caps))
+    entries = _among(db, f"{_ENTRY} WHERE entry_id {_AMONG}", ids.entries)
+    return Books(map(account_of, accounts), holds, map(counter_of, counters), map(entry_of, entries))
+
+
+def _among(db: sqlite3.Connection, query: str, ids: Sequence[str]) -> Iterable[tuple[object, ...]]:
+    return db.execute(query, (_json_text(ids),)) if ids else ()
+
+
+def account(db: sqlite3.Connection, account_id: str) -> Account | None:
+    """See Ledger."""
+    return next(map(account_of, db.execute(f"{_ACCOUNT} WHERE account_id = ?", (account_id,))), None)
+
+
+def accounts(db: sqlite3.Connection) -> list[Account]:
+    """See Ledger."""
+    return [account_of(row) for row in db.execute(f"{_ACCOUNT} ORDER BY account_id")]
+
+
+def hold(db: sqlite3.Connection, hold_id: str) -> Hold | None:
+    """See Ledger."""
+    return next(map(hold_of, db.execute(f"{_HOLD} WHERE hold_id = ?", (hold_id,))), None)
+
+
+def open_holds(db: sqlite3.Connection) -> list[Hold]:
+    """See Ledger."""
+    return [hold_of(row) for row in db.execute(f"{_HOLD} WHERE state = 'open' ORDER BY placed_at_ns, hold_id")]
+
+
+def entries(
+    db: sqlite3.Connection, account_id: str | None, hold_id: str | None, limit: int, before: int | None
+) -> list[tuple[int, Entry]]:
+    """See Ledger."""
+    own = None if hold_id is None else _json_text(entry_ids(hold_id))
+    asked = {"account_id = ?": account_id, f"entry_id {_AMONG}": own, "serial < ?": before}
+    given = {condition: value for condition, value in asked.items() if value is not None}
+    where = " WHERE " + " AND ".join(given) if given else ""
+    query = f"SELECT serial, {', '.join(ENTRY)} FROM entries{where} ORDER BY serial DESC LIMIT ?"  # noqa: S608 - ours
+    found = db.execute(query, (*given.values(), limit))
+    return [(serial, entry_of(row)) for serial, *row in found]
+
+
+def counters(db: sqlite3.Connection, cap_ids: Sequence[str]) -> list[Counter]:
+    """See Ledger."""
+    return [counter_of(row) for row in _among(db, f"{_COUNTER} WHERE cap_id {_AMONG} ORDER BY cap_id", cap_ids)]
+
+
+def sums(db: sqlite3.Connection) -> dict[str, Sums]:
+    """See Ledger."""
+    query = "SELECT account_id, sum(posted_nanos), sum(held_nanos) FROM entries GROUP BY account_id"
+    return {name: Sums(posted, held) for name, posted, held in db.execute(query)}
+
+
+def beat(db: sqlite3.Connection, node: str, lease_ns: int) -> None:
+    """See Ledger."""
+    keep = "ON CONFLICT (node) DO UPDATE SET alive_until_ms = excluded.alive_until_ms"
+    milliseconds = lease_ns // 1_000_000
+    db.execute(f"INSERT INTO nodes VALUES (?, {_NOW_MS} + ?) {keep}", (node, milliseconds))  # noqa: S608 - ours
+
+
+def leave(db: sqlite3.Connection, node: str) -> None:
+    """See Ledger."""
+    db.execute("DELETE FROM nodes WHERE node = ?", (node,))
+
+
+def orphans(db: sqlite3.Connection, limit: int) -> list[Hold]:
+    """See Ledger."""
+    living = f"SELECT node FROM nodes WHERE alive_until_ms > {_NOW_MS}"  # noqa: S608 - ours
+    where = f"WHERE state = 'open' AND node NOT IN ({living}) ORDER BY placed_at_ns, hold_id LIMIT ?"
+    return [hold_of(row) for row in db.execute(f"{_HOLD} {where}", (limit,))]
+
+
+def forget_counters(db: sqlite3.Connection, ended_before_ns: int) -> int:
+    """See Ledger."""
+    return db.execute("DELETE FROM counters WHERE ends_at_ns < ? AND held = 0", (ended_before_ns,)).rowcount

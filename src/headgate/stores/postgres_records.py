@@ -1,0 +1,86 @@
+"""Records in PostgreSQL: inserting them, durably and once, and the questions about them.
+
+PostgreSQL's texts cannot hold NUL, and a provider's can. So NUL is written as U+001A and `0`, and U+001A as itself and
+`1`; what is read comes back as it was.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from headgate.errors import Busy
+from headgate.records import Record, Trail
+from headgate.stores import records_sql
+from headgate.stores.postgres_link import Connection, Questions
+from headgate.stores.rows import COLUMNS, Row, from_row, to_row, without_surrogates
+from headgate.stores.summary import GroupBy, UsageRow, in_order, leg_rows, merged
+
+# A repeat of an exchange id is the same record again, after a commit whose success could not be seen.
+_INSERT = (
+    f"INSERT INTO records ({', '.join(COLUMNS)}) "  # noqa: S608 - ours
+    f"VALUES ({', '.join(f'${n}' for n, _ in enumerate(COLUMNS, start=1))}) ON CONFLICT (exchange_id) DO NOTHING"
+)
+_DAY = "to_char(to_timestamp(started_at_ns / 1000000000) AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
+_UNUSUAL = re.compile("[\0\x1a\ud800-\udfff]")
+
+
+async def insert_records(db: Connection, records: Sequence[Record]) -> None:
+    """Write records in one transaction, or inside the one that is open; one that is there already is passed over."""
+    if records:
+        await db.executemany(_INSERT, [_written(to_row(record)) for record in records])
+
+
+class PostgresRecords:
+    """The questions about records. Every method but `trail` raises Busy where the server does not answer."""
+
+    _questions: Questions
+
+    async def trail(self, response_id: str) -> Trail | None:
+        """The provider of the newest exchange of that response id on disk, and whether any of them was counted.
+
+        None also while the server does not answer, which is logged.
+        """
+        try:
+            rows = await self._questions.rows(records_sql.trail("$1", "arrival"), *_written((response_id,)))
+        except Busy:
+            return None
+        return next((Trail(_read(provider), counted) for provider, counted in rows), None)
+
+    async def find(self, exchange_id: str) -> Record | None:
+        """The record of an exchange, if it is on disk."""
+        rows = await self._questions.rows(f"{records_sql.RECORD} WHERE exchange_id = $1", *_written((exchange_id,)))
+        return next(map(_record, rows), None)
+
+    async def records(self, since_ns: int | None = None, limit: int = 100) -> list[Record]:
+        """The newest records, newest first; `since_ns`, since the Unix epoch, leaves out what began before it."""
+        rows = await self._questions.rows(records_sql.newest("$1", "$2", "arrival"), since_ns or 0, limit)
+        return [_record(row) for row in rows]
+
+    async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
+        """The sums over all records, or those since `since_ns`, one row for each group."""
+        since = (since_ns or 0,)
+        sums, found = await self._questions.together(
+            (records_sql.sums(by, _DAY, "$1"), since), (records_sql.with_legs("$1"), since)
+        )
+        rows = [UsageRow(_read(group), *numbers) for group, *numbers in sums]
+        legs = [leg for row in found for leg in leg_rows(_record(row), by)]
+        return in_order(merged([*rows, *legs]), by)
+
+
+def _record(row: Sequence[Any]) -> Record:
+    return from_row([_read(value) for value in row])
+
+
+def _written(row: Row) -> Row:
+    if not any(isinstance(value, str) and _UNUSUAL.search(value) for value in row):
+        return row
+    return tuple(
+        value.replace("\x1a", "\x1a1").replace("\0", "\x1a0") if isinstance(value, str) else value
+        for value in without_surrogates(row)
+    )
+
+
+def _read(value: Any) -> Any:
+    if isinstance(value, str) and "\x1a" in value:
+        return value.replace("\x1a0", "\0").replace("\x1a1", "\x1a")
+    return value

@@ -1,0 +1,210 @@
+"""The tables in PostgreSQL, as numbered migrations. A migration that has been released is never edited: add the next.
+
+The same tables as in SQLite (`schema.py`), in this database's own types. Texts are in byte order, as Python sorts them,
+so that rows are locked in the order in which `touched` names them. There are no foreign keys: every row is written by
+`Books`, under a lock on its account, and looking up again what is known would cost more than the insert.
+"""
+
+from collections.abc import Sequence
+
+from headgate.errors import ConfigError
+from headgate.stores.postgres_link import Connection
+
+_RECORDS = """
+CREATE TABLE records (
+    exchange_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    arrival BIGINT GENERATED ALWAYS AS IDENTITY,
+    started_at_ns BIGINT NOT NULL,
+    method TEXT NOT NULL,
+    path TEXT NOT NULL,
+    dialect TEXT, operation TEXT, provider TEXT, key TEXT, model_asked TEXT,
+    streamed BOOLEAN NOT NULL,
+    status BIGINT NOT NULL,
+    ending TEXT NOT NULL,
+    billable BOOLEAN NOT NULL,
+    counted BOOLEAN NOT NULL,
+    first_byte_ns BIGINT,
+    total_ns BIGINT NOT NULL,
+    bytes_in BIGINT NOT NULL,
+    bytes_out BIGINT NOT NULL,
+    error TEXT,
+
+    basis TEXT NOT NULL,
+    served_model TEXT, response_id TEXT, service_tier TEXT, finish_reason TEXT, terminal_evidence TEXT,
+    in_stream_error TEXT,
+    delivered_bytes BIGINT NOT NULL,
+    estimated_input_tokens BIGINT, estimated_output_tokens BIGINT,
+
+    input_tokens BIGINT, cache_read_tokens BIGINT, cache_write_tokens BIGINT, input_audio_tokens BIGINT,
+    input_image_tokens BIGINT, output_tokens BIGINT, reasoning_tokens BIGINT, output_audio_tokens BIGINT,
+    output_image_tokens BIGINT, reported_cost_nanos BIGINT,
+    cache_read_audio_tokens BIGINT, cache_read_image_tokens BIGINT,
+    cache_write_tokens_by_ttl TEXT, tool_calls TEXT, billed_units TEXT, legs TEXT, anomalies TEXT, attempts TEXT,
+    terms TEXT,
+
+    key_id TEXT, account TEXT,
+    hold_nanos BIGINT, cost_nanos BIGINT, charge_nanos BIGINT,
+    settled TEXT, price_source TEXT, price_version TEXT, lines TEXT, flags TEXT
+)
+"""
+
+_LEDGER = (
+    """
+    CREATE TABLE accounts (
+        account_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+        kind TEXT NOT NULL CHECK (kind IN ('prepaid', 'postpaid')),
+        limit_nanos BIGINT CHECK (limit_nanos >= 0),
+        posted_nanos BIGINT NOT NULL,
+        held_nanos BIGINT NOT NULL CHECK (held_nanos >= 0),
+        closed BOOLEAN NOT NULL
+    ) WITH (fillfactor = 50)
+    """,
+    """
+    CREATE TABLE entries (
+        serial BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        entry_id TEXT COLLATE "C" NOT NULL UNIQUE,
+        account_id TEXT COLLATE "C" NOT NULL,
+        kind TEXT NOT NULL
+            CHECK (kind IN ('top_up', 'correction', 'place', 'capture', 'overrun', 'void', 'expire')),
+        posted_nanos BIGINT NOT NULL,
+        held_nanos BIGINT NOT NULL,
+        at_ns BIGINT NOT NULL,
+        hold_id TEXT COLLATE "C",
+        note TEXT NOT NULL,
+        CHECK ((kind IN ('top_up', 'correction')) = (hold_id IS NULL))
+    )
+    """,
+    "CREATE INDEX entries_by_account ON entries (account_id, serial)",
+    "CREATE INDEX entries_by_hold ON entries (hold_id, serial) WHERE hold_id IS NOT NULL",
+    # The last line of defence: whatever else is wrong, no hold is resolved twice.
+    "CREATE UNIQUE INDEX entries_resolving ON entries (hold_id) WHERE kind IN ('capture', 'void', 'expire')",
+    """
+    CREATE FUNCTION entries_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'entries are never changed or removed: post a correction';
+    END $$
+    """,
+    """
+    CREATE TRIGGER entries_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON entries
+    FOR EACH STATEMENT EXECUTE FUNCTION entries_refuse()
+    """,
+    """
+    CREATE TABLE holds (
+        hold_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+        account_id TEXT COLLATE "C" NOT NULL,
+        amount_nanos BIGINT NOT NULL CHECK (amount_nanos >= 0),
+        placed_at_ns BIGINT NOT NULL,
+        node TEXT COLLATE "C" NOT NULL,
+        sent BOOLEAN NOT NULL,
+        minimum_nanos BIGINT NOT NULL,
+        about TEXT NOT NULL,
+        reserved TEXT,
+        state TEXT NOT NULL CHECK (state IN ('open', 'captured', 'voided', 'expired')),
+        checkpoint_nanos BIGINT,
+        checkpoint_quantity BIGINT NOT NULL,
+        resolved_nanos BIGINT CHECK ((resolved_nanos IS NOT NULL) = (state = 'captured'))
+    )
+    """,
+    "CREATE INDEX holds_open ON holds (placed_at_ns, hold_id) WHERE state = 'open'",
+    # `used` is NULL until the first hold is placed: the row is made before, so that there is something to lock.
+    """
+    CREATE TABLE counters (
+        cap_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+        used BIGINT CHECK (used >= 0),
+        held BIGINT NOT NULL DEFAULT 0 CHECK (held >= 0),
+        ends_at_ns BIGINT
+    ) WITH (fillfactor = 50)
+    """,
+    "CREATE INDEX counters_by_end ON counters (ends_at_ns) WHERE ends_at_ns IS NOT NULL",
+    'CREATE TABLE nodes (node TEXT COLLATE "C" NOT NULL PRIMARY KEY, alive_until TIMESTAMPTZ NOT NULL)',
+)
+
+_DIRECTORY = (
+    """
+    CREATE TABLE virtual_keys (
+        key_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+        name TEXT NOT NULL,
+        account_id TEXT COLLATE "C" NOT NULL,
+        digest BYTEA NOT NULL,
+        hint TEXT NOT NULL,
+        created_at_ns BIGINT NOT NULL,
+        owner TEXT NOT NULL,
+        tags TEXT NOT NULL,
+        models TEXT NOT NULL,
+        providers TEXT NOT NULL,
+        expires_at_ns BIGINT,
+        revoked_at_ns BIGINT,
+        limits TEXT NOT NULL
+    )
+    """,
+    "CREATE UNIQUE INDEX virtual_keys_by_digest ON virtual_keys (digest)",
+    """
+    CREATE TABLE budgets (
+        budget_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+        scope TEXT NOT NULL CHECK (scope IN ('key', 'account', 'tag')),
+        subject TEXT COLLATE "C" NOT NULL,
+        "window" TEXT NOT NULL CHECK ("window" IN ('day', 'week', 'month', 'total')),
+        limit_nanos BIGINT NOT NULL
+    )
+    """,
+    "CREATE INDEX budgets_by_subject ON budgets (scope, subject)",
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = (
+    (
+        "CREATE TABLE schema_version (version INTEGER NOT NULL PRIMARY KEY)",
+        # Tells this database from others, whatever its host is called after a fail-over: it names the spill files.
+        "CREATE TABLE identity AS SELECT gen_random_uuid() AS id",
+        _RECORDS,
+        "CREATE INDEX records_by_time ON records (started_at_ns, arrival)",
+        "CREATE INDEX records_by_response ON records (response_id, started_at_ns) WHERE response_id IS NOT NULL",
+        "CREATE INDEX records_by_account ON records (account, started_at_ns) WHERE account IS NOT NULL",
+        *_LEDGER,
+        *_DIRECTORY,
+    ),
+)
+"""The statements that lead from version n to n + 1, at index n."""
+
+# A question of the table itself: name look-ups go by a cache, which may not have heard of what another process made.
+_MADE = """
+SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'schema_version' AND relnamespace = current_schema()::regnamespace)
+"""
+_LOCK = int.from_bytes(b"headgate")
+"""Of whoever migrates: an advisory lock, which the server gives up by itself when its holder goes."""
+
+
+async def migrate(db: Connection, name: str, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> str:
+    """Bring the database to the newest version, in one transaction and one process at a time; returns its identity.
+
+    Raises ConfigError for a database that a newer headgate has written, or that cannot keep every text.
+    """
+    encoding = await db.fetchval("SHOW server_encoding")
+    if encoding != "UTF8":
+        raise ConfigError(f"{name}: the database's encoding is {encoding}; expected UTF8.")
+    if await _found(db, name, migrations) < len(migrations):
+        async with db.transaction(isolation="read_committed"):
+            await db.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+            found = await _found(db, name, migrations)
+            for number, statements in enumerate(migrations[found:], start=found + 1):
+                for statement in statements:
+                    await db.execute(statement)
+                await db.execute("INSERT INTO schema_version VALUES ($1)", number)
+    return await identity_of(db)
+
+
+async def identity_of(db: Connection) -> str:
+    """What tells this database from others."""
+    return str(await db.fetchval("SELECT id FROM identity"))
+
+
+async def _found(db: Connection, name: str, migrations: Sequence[Sequence[str]]) -> int:
+    """The schema's version; 0 for a database without headgate's tables. Raises ConfigError if it is newer."""
+    if not await db.fetchval(_MADE):
+        return 0
+    found = int(await db.fetchval("SELECT coalesce(max(version), 0) FROM schema_version"))
+    if found > len(migrations):
+        raise ConfigError(
+            f"{name}: written by a newer headgate (schema version {found}; this one knows up to {len(migrations)}). "
+            "Use that headgate, or name another database."
+        )
+    return found

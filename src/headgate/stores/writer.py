@@ -1,0 +1,333 @@
+"""The one thread that writes to the database file, and what waits for it.
+
+Whatever is handed over is queued. The thread takes what is queued by the time it wakes and commits it as one
+transaction: so the batches grow by themselves under load, because the queue fills while the disk syncs, and FULL costs
+nothing (facts/libraries.md section 5). A command that somebody awaits wakes the thread at once; records and checkpoints
+gather for a moment first.
+
+When the file cannot be written, the batch is kept and tried again with growing pauses; the backlog grows, and at its
+bound the gateway takes no new requests. Nothing is lost, and nothing is done twice: commands and records are known by
+their ids.
+"""
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from headgate.errors import ConfigError
+from headgate.ledger.commands import Capture, Checkpoint, Command, Expire, Void
+from headgate.ledger.store import LedgerUnavailable
+from headgate.records import Record
+from headgate.stores.file_sqlite import SqliteFile, Task
+from headgate.stores.queries import Reader
+from headgate.stores.spill import Spilled, remove_spill, spill, spill_path, spilled
+
+_log = logging.getLogger("headgate.records")
+
+MAX_BATCH = 1_000
+"""What goes into one transaction; more would hardly be faster (facts/libraries.md section 5)."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
+"""Seconds between tries to write."""
+
+_GATHERING = 0.01
+"""Seconds that a batch waits for company. A writer that commits each record by itself takes the processor from the
+event loop seven times a request; a process that is killed loses at most this much more."""
+
+_TROUBLE = (sqlite3.Error, OSError, ConfigError)
+"""What SqliteFile raises."""
+
+
+Future: TypeAlias = "asyncio.Future[object]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Submitted:
+    """A command, and who awaits what becomes of it."""
+
+    command: Command
+    future: Future
+    record: Record | None = None
+    """Of the exchange that the command settles: kept in the same transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Likewise a task."""
+
+    task: Task
+    future: Future
+
+
+_Item: TypeAlias = Record | _Submitted | _Asked
+
+
+@dataclass(slots=True)
+class _Batch:
+    records: list[Record] = field(default_factory=list)
+    notes: list[Checkpoint] = field(default_factory=list)
+    commands: list[_Submitted] = field(default_factory=list)
+    tasks: list[_Asked] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.records) + len(self.notes) + len(self.commands) + len(self.tasks)
+
+    def add(self, item: _Item) -> None:
+        match item:
+            case Record():
+                self.records.append(item)
+            case _Submitted():
+                self.commands.append(item)
+            case _Asked():
+                self.tasks.append(item)
+
+    @property
+    def futures(self) -> list[Future]:
+        """Of the commands and then of the tasks."""
+        return [*(job.future for job in self.commands), *(job.future for job in self.tasks)]
+
+    def write_to(self, file: SqliteFile) -> list[object]:
+        """Commit it; what becomes of the futures."""
+        # The notes come first: what is known of a hold goes with its capture.
+        commands = [*self.notes, *(job.command for job in self.commands)]
+        settled = {len(self.notes) + i: job.record for i, job in enumerate(self.commands) if job.record is not None}
+        outcomes, answers = file.write(self.records, commands, [job.task for job in self.tasks], settled)
+        return [*outcomes[len(self.notes) :], *answers]
+
+    def left(self) -> Spilled:
+        """What of it has to outlive the process."""
+        commands = (job.command for job in self.commands)
+        resolutions = tuple(command for command in commands if isinstance(command, Capture | Void | Expire))
+        settled = (job.record for job in self.commands if job.record is not None)
+        return Spilled((*self.records, *settled), resolutions)
+
+
+class Writer:
+    """Opens or makes the file, reads in what an earlier stop spilled, and starts the thread. Thread-safe.
+
+    Raises ConfigError if the file cannot be opened or a newer headgate has written it.
+    """
+
+    def __init__(self, path: Path, reader: Reader, max_backlog: int, close_seconds: float) -> None:
+        self._path = path
+        self._reader = reader
+        self._max_backlog = max_backlog
+        self._close_seconds = close_seconds
+        self._lock = threading.Lock()
+        self._queue: deque[_Item] = deque()
+        self._notes: dict[str, Checkpoint] = {}
+        self._batch = _Batch()
+        self._wake, self._urgent, self._closing = threading.Event(), threading.Event(), threading.Event()
+        self._failures = 0
+        self._file: SqliteFile | None = _opened(path)
+        self._mark = self._file.mark
+        self._thread = threading.Thread(target=self._run, name="headgate-writer", daemon=True)
+        self._thread.start()
+
+    def append(self, record: Record) -> None:
+        """Take a record: never waits, never raises."""
+        with self._lock:
+            closed = self._closing.is_set()
+            if not closed:
+                self._queue.append(record)
+        if closed:
+            _log.error("record %s came after the log was closed and is lost", record.exchange_id)
+        elif not self._wake.is_set():
+            self._wake.set()
+
+    def note(self, checkpoint: Checkpoint) -> None:
+        """Take a checkpoint: never waits, never raises. It replaces an older one of its hold."""
+        with self._lock:
+            self._notes[checkpoint.hold_id] = checkpoint
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def submit(self, command: Command, record: Record | None = None) -> Future:
+        """Take a command, and the record to keep with it; what becomes of it is an Outcome.
+
+        Raises LedgerUnavailable after the end.
+        """
+        future: Future = asyncio.get_running_loop().create_future()
+        self._put(_Submitted(command, future, record))
+        return future
+
+    def ask(self, task: Task) -> Future:
+        """Take a task; what becomes of it is what it returns. Raises LedgerUnavailable after the end."""
+        future: Future = asyncio.get_running_loop().create_future()
+        self._put(_Asked(task, future))
+        return future
+
+    def _put(self, item: _Submitted | _Asked) -> None:
+        with self._lock:
+            if self._closing.is_set():
+                raise LedgerUnavailable("the ledger has been closed")
+            self._queue.append(item)
+        if not self._urgent.is_set():
+            self._urgent.set()
+            self._wake.set()
+
+    @property
+    def accepting(self) -> bool:
+        """False while the backlog is at its bound."""
+        return len(self._queue) + len(self._batch) < self._max_backlog
+
+    def close(self) -> None:
+        """Write what is left and stop, within the time given; what cannot be written is spilled for the next start."""
+        with self._lock:
+            if self._closing.is_set():
+                return
+            self._closing.set()
+        self._urgent.set()
+        self._wake.set()
+        self._thread.join(self._close_seconds)
+        # The queue first: a writer that wakes up now finds nothing more.
+        queued, unwritten = self._taken(len(self._queue)), self._batch
+        for batch in (unwritten, queued):
+            _tell((future, LedgerUnavailable("closed before it could be written")) for future in batch.futures)
+        first, then = unwritten.left(), queued.left()
+        left = Spilled(first.records + then.records, first.resolutions + then.resolutions)
+        if not left.empty:
+            self._spill(left)
+
+    def _run(self) -> None:
+        while self._gather() and self._write_batch():
+            self._batch = _Batch()
+        if self._file is not None:
+            self._file.close()
+
+    def _gather(self) -> bool:
+        """Wait for something, and take what is queued behind it; False once all is done and the end has come."""
+        while True:
+            closing = self._closing.is_set()
+            if not closing:
+                self._wake.wait()
+                self._urgent.wait(_GATHERING)
+            self._wake.clear()  # before the queue is looked at: whoever comes later sets it again
+            self._urgent.clear()
+            self._batch = self._taken(MAX_BATCH)
+            if self._queue:
+                self._urgent.set()
+                self._wake.set()
+            if self._batch or closing:
+                return bool(self._batch)
+
+    def _taken(self, most: int) -> _Batch:
+        batch = _Batch()
+        with self._lock:
+            for _ in range(min(most, len(self._queue))):
+                batch.add(self._queue.popleft())
+            batch.notes, self._notes = list(self._notes.values()), {}
+        return batch
+
+    def _write_batch(self) -> bool:
+        """Commit the batch, however long it takes; False if the end comes first."""
+        pause = _FIRST_PAUSE
+        while True:
+            last_try = self._closing.is_set()
+            try:
+                answers = self._commit()
+            except _TROUBLE as error:
+                self._note_failure(error)
+            else:
+                self._note_success()
+                _tell(zip(self._batch.futures, answers, strict=True))
+                return True
+            if last_try:
+                return False
+            self._closing.wait(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _commit(self) -> list[object]:
+        if self._file is None:
+            self._reader.let_go()  # it may look at a file that is no longer there
+            self._file = SqliteFile(self._path, self._mark)
+        return self._batch.write_to(self._file)
+
+    def _note_failure(self, error: Exception) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._failures += 1
+        if self._failures == 1:
+            _log.error("%s cannot be written to: %s. What is to be written waits; trying again.", self._path, error)
+
+    def _note_success(self) -> None:
+        if self._failures:
+            _log.warning("%s is written to again, after %d failed tries", self._path, self._failures)
+            self._failures = 0
+
+    def _spill(self, left: Spilled) -> None:
+        try:
+            spill(self._path, left)
+        except OSError as error:
+            _log.error(
+                "%s are lost: they could be written neither to %s nor beside it (%s): %s",
+                left, self._path, error, ", ".join(_ids(left)),
+            )  # fmt: skip
+        else:
+            _log.error(
+                "%s could not be written to %s; they are in %s, and the next start reads them in",
+                left, self._path, spill_path(self._path),
+            )  # fmt: skip
+
+
+def _ids(left: Spilled) -> Iterable[str]:
+    yield from (record.exchange_id for record in left.records)
+    yield from (repr(command) for command in left.resolutions)
+
+
+def _tell(answers: Iterable[tuple[Future, object]]) -> None:
+    """Hand each answer to who awaits it, with one call for each event loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Future, object]]] = {}
+    for future, answer in answers:
+        by_loop.setdefault(future.get_loop(), []).append((future, answer))
+    for loop, own in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_settle, own)
+        except RuntimeError:
+            continue  # that loop is closed: nobody waits any more
+
+
+def _settle(answers: Iterable[tuple[Future, object]]) -> None:
+    for future, answer in answers:
+        if future.done():  # who waited has stopped waiting
+            continue
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
+
+
+def _opened(path: Path) -> SqliteFile:
+    """The file, with what an earlier stop spilled in it. Raises ConfigError."""
+    with ExitStack() as undo:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = SqliteFile(path)
+            undo.callback(file.close)
+            left = spilled(path)
+            if not left.empty:
+                _replay(file, left)
+                _log.warning("%s that an earlier stop had spilled are now in %s", left, path)
+            remove_spill(path)
+        except (sqlite3.Error, OSError) as error:
+            raise ConfigError(f"{path}: cannot be opened as the record store: {error}.") from error
+        undo.pop_all()
+    return file
+
+
+def _replay(file: SqliteFile, left: Spilled) -> None:
+    """Write what was spilled. A hold has the id of its exchange: the record goes by what becomes of it, as ever."""
+    at = {command.hold_id: number for number, command in enumerate(left.resolutions)}
+    settled = {at[record.exchange_id]: record for record in left.records if record.exchange_id in at}
+    others = [record for record in left.records if record.exchange_id not in at]
+    outcomes, _ = file.write(others, left.resolutions, settled=settled)
+    for command, outcome in zip(left.resolutions, outcomes, strict=True):
+        if isinstance(outcome, ValueError) or not outcome.stands:
+            _log.error("a spilled settlement is refused (%s): %r", getattr(outcome, "result", outcome), command)

@@ -1,0 +1,64 @@
+"""What the questions answer is in the conformance suite; here are texts that PostgreSQL cannot hold, and plans."""
+
+import asyncpg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headgate.stores import records_sql
+from headgate.stores.postgres_link import connect
+from headgate.stores.postgres_records import _read, _written, insert_records
+from headgate.stores.postgres_schema import migrate
+from headgate.stores.summary import GroupBy
+from tests.postgres_server import PostgresDatabase
+from tests.stores.examples import a_record
+
+
+@given(st.text(st.sampled_from("\0\x1a01a")) | st.text())
+def test_any_text_can_be_written_and_comes_back(text: str) -> None:
+    (written,) = _written((text,))
+    assert isinstance(written, str)
+    assert "\0" not in written
+    assert _read(written) == text
+
+
+@given(st.text(st.sampled_from("\0\x1a01")), st.text(st.sampled_from("\0\x1a01")))
+def test_different_texts_stay_different(one: str, other: str) -> None:
+    assert (_written((one,)) == _written((other,))) == (one == other)
+
+
+def test_what_utf8_cannot_spell_is_replaced() -> None:
+    assert _written(("\ud800\0", None, 7)) == ("\ufffd\x1a0", None, 7)
+
+
+async def test_a_record_is_written_once(postgres: PostgresDatabase) -> None:
+    db = await connect(postgres.dsn())
+    await migrate(db, "db")
+    await insert_records(db, [])
+    await insert_records(db, [a_record("ex_1"), a_record("ex_2")])
+    await insert_records(db, [a_record("ex_2", status=500), a_record("ex_3")])
+    rows = await db.fetch("SELECT exchange_id, status FROM records ORDER BY arrival")
+    assert [tuple(row) for row in rows] == [("ex_1", 200), ("ex_2", 200), ("ex_3", 200)]
+    await db.close()
+
+
+@pytest.mark.parametrize(
+    ("question", "index"),
+    [
+        (records_sql.trail("'resp_1'", "arrival"), "records_by_response"),
+        (records_sql.newest("1", "9", "arrival"), "records_by_time"),
+        (records_sql.sums(GroupBy.MODEL, "", "19990"), "records_by_time"),
+        (f"{records_sql.RECORD} WHERE exchange_id = 'ex_1'", "records_pkey"),
+    ],
+)
+async def test_a_question_uses_its_index(postgres: PostgresDatabase, question: str, index: str) -> None:
+    db = await asyncpg.connect(postgres.dsn())
+    await migrate(db, "db")
+    await insert_records(
+        db, [a_record(f"ex_{n}", started_at_ns=10 * n, response_id=f"resp_{n // 10}") for n in range(2_000)]
+    )
+    await db.execute("ANALYZE")
+    plan = "\n".join(step for (step,) in await db.fetch(f"EXPLAIN {question}"))
+    assert index in plan
+    assert "Seq Scan" not in plan
+    await db.close()

@@ -1,0 +1,34 @@
+"""What the questions answer is in the conformance suite, of both databases."""
+
+import re
+
+import pytest
+
+from headgate.stores import records_sql
+from headgate.stores.rows import COLUMNS
+from headgate.stores.summary import SUMS, GroupBy
+
+
+def top_level(selected: str) -> list[str]:
+    """The parts between the commas that stand in no brackets."""
+    while True:
+        bare = re.sub(r"\([^()]*\)", "", selected)
+        if bare == selected:
+            return bare.split(",")
+        selected = bare
+
+
+@pytest.mark.parametrize("by", GroupBy)
+def test_there_is_one_column_for_the_group_and_one_for_each_sum(by: GroupBy) -> None:
+    selected = records_sql.sums(by, "a_day(x, y)", "?").removeprefix("SELECT ").split(" FROM records ")[0]
+    assert len(top_level(selected)) == 1 + len(SUMS)
+    assert ("a_day" in selected) == (by is GroupBy.DAY)
+
+
+def test_rows_are_whole_and_values_are_the_databases_own_placeholders() -> None:
+    for query in (records_sql.with_legs("$7"), records_sql.newest("$7", "$8", "arrival")):
+        assert top_level(query.split(" FROM ")[0].removeprefix("SELECT ")) == [
+            name if at == 0 else f" {name}" for at, name in enumerate(COLUMNS)
+        ]
+        assert "started_at_ns >= $7" in query
+    assert records_sql.trail("$7", "arrival").count("$7") == 2
