@@ -5,7 +5,7 @@ VENV := .venv
 LITELLM := litellm[proxy]==1.106.2
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types unit peers bench fuzz clean
+.PHONY: run test lint types unit peers bench fuzz crash crash-long clean
 
 run: $(VENV)/.installed ## the main job: real recorded streams through a running gateway
 	$(BIN)/headgate demo
@@ -27,6 +27,12 @@ peers: $(VENV)/.installed-test $(VENV)-litellm/.installed ## against servers too
 
 bench: $(VENV)/.installed-test ## side by side with a raw proxy; needs nginx
 	$(BIN)/python -m bench
+
+crash: $(VENV)/.installed-test ## kill -9 under load, then audit: five times on each database
+	$(BIN)/pytest -s tests/e2e/test_crash.py
+
+crash-long: $(VENV)/.installed-test ## the same, fifty times
+	HEADGATE_KILLS=50 $(BIN)/pytest -s tests/e2e/test_crash.py
 
 fuzz: $(VENV)/.installed-test ## the fuzzers for a minute each
 	for target in fuzz/fuzz_*.py; do $(BIN)/python $$target --seconds 60 || exit 1; done

@@ -28,15 +28,16 @@ def main(arguments: list[str]) -> int:
         print(f"nginx is missing; as root: {' '.join(targets.NGINX_INSTALL)}", file=sys.stderr)
         return 2
     plan = rounds.QUICK if options.quick else rounds.FULL
+    gateways = (targets.NGINX, targets.HEADGATE, targets.with_accounts(rounds.models(plan)))
     about = _about(plan)
     try:
         cores = machine.share_out(list(os.sched_getaffinity(0)))
         with _run_folder() as folder:
-            results = uvloop.run(rounds.run(plan, targets.GATEWAYS, cores, Path(folder)))
+            results = uvloop.run(rounds.run(plan, gateways, cores, Path(folder)))
     except (RuntimeError, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    told = report.text(results, [target.name for target in targets.GATEWAYS], about)
+    told = report.text(results, [target.name for target in gateways], about)
     print(told)
     kept = report.write_json(_RESULTS, report.as_json(results, about))
     print(f"\nEvery value: {kept.relative_to(_ROOT)}")

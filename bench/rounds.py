@@ -16,15 +16,14 @@ from bench import load, machine, targets
 from bench.figures import Results, percentile
 from bench.load import Load, Tally
 from bench.machine import Cores
-from bench.script import FRAME_SIZE, Script
+from bench.script import DOCUMENT, FRAME_SIZE, OPEN_RATE, PACED_RATE, SHORT_STREAM, Script, lasting
 from bench.targets import Running, Target
 
 _T = TypeVar("_T")
-_DOCUMENT = Script()
-_SHORT_STREAM = Script(chunks=10, rate=50)
 _LANES = (1, 10, 50)
-_PACED_STREAMS, _PACED_RATE = 500, 20
-_OPEN_STREAMS, _OPEN_RATE = 1000, 2
+_PACED_STREAMS, _OPEN_STREAMS = 500, 1000
+_SPREAD_SECONDS = 1.5
+"""In which the streams of a measurement begin."""
 _WARM_UP_SECONDS = 0.3
 _KEPT_PACE = 0.97
 """Below this part of the nominal pace a paced figure is told to be below it: it is then not the load it claims."""
@@ -117,7 +116,7 @@ def _turned(items: Sequence[_T], turn: int) -> Sequence[_T]:
 async def _warm_up(alive: Sequence[Running], results: Results) -> None:
     """Raises RuntimeError if a target does not give right answers at all."""
     for target in alive:
-        for asked in (Load(_DOCUMENT, 50), Load(_SHORT_STREAM, 50, spread=0.2)):
+        for asked in (Load(DOCUMENT, 50), Load(SHORT_STREAM, 50, spread=0.2)):
             async with load.running(target.port, asked) as tally:
                 await asyncio.sleep(_WARM_UP_SECONDS)
             results.count(target.name, tally.right, tally.failures)
@@ -142,7 +141,7 @@ async def _watch(target: Running, asked: Load, seconds: float, results: Results)
 
 async def measure_closed(target: Running, lanes: int, seconds: float, results: Results) -> None:
     """Documents as fast as they come, on so many connections."""
-    window = await _watch(target, Load(_DOCUMENT, lanes), seconds, results)
+    window = await _watch(target, Load(DOCUMENT, lanes), seconds, results)
     answers = len(window.tally.latencies)
     results.add(
         target.name,
@@ -157,7 +156,7 @@ async def measure_closed(target: Running, lanes: int, seconds: float, results: R
 
 async def measure_first_token(target: Running, seconds: float, results: Results) -> None:
     """Short streams on 50 connections, with a random pause after each so that they meet in all ways."""
-    window = await _watch(target, Load(_SHORT_STREAM, 50, spread=0.2, think=0.05), seconds, results)
+    window = await _watch(target, Load(SHORT_STREAM, 50, spread=0.2, think=0.05), seconds, results)
     results.add(
         target.name,
         first_p50_us=_us(percentile(window.tally.first_bytes, 50)),
@@ -165,15 +164,26 @@ async def measure_first_token(target: Running, seconds: float, results: Results)
     )
 
 
+OPEN = lasting(OPEN_RATE, _SPREAD_SECONDS + 2.5)
+
+
+def paced(seconds: float) -> Script:
+    """The stream that is measured for so long."""
+    return lasting(PACED_RATE, _SPREAD_SECONDS + seconds + 1.5)
+
+
+def models(plan: Plan) -> list[str]:
+    """The names under which a plan asks for its scripts, for who has to have a price for them."""
+    return [script.model for script in (DOCUMENT, SHORT_STREAM, OPEN, paced(plan.paced_seconds))]
+
+
 async def measure_paced(target: Running, seconds: float, results: Results) -> None:
     """All streams open, none beginning or ending: what a chunk costs."""
-    spread = 1.5
-    script = Script(chunks=int(_PACED_RATE * (spread + seconds + 1.5)), rate=_PACED_RATE)
-    asked = Load(script, _PACED_STREAMS, spread=spread, think=None)
+    asked = Load(paced(seconds), _PACED_STREAMS, spread=_SPREAD_SECONDS, think=None)
     window = await _watch(target, asked, seconds, results)
     chunks = window.tally.body_bytes // FRAME_SIZE
     results.add(target.name, cpu_us_chunk=_each_us(target, window.cpu_ns, chunks))
-    pace = chunks / window.seconds / (_PACED_STREAMS * _PACED_RATE)
+    pace = chunks / window.seconds / (_PACED_STREAMS * PACED_RATE)
     if pace < _KEPT_PACE:
         results.notes.append(f"{target.name} passed only {pace:.0%} of the paced chunks in time")
 
@@ -181,10 +191,8 @@ async def measure_paced(target: Running, seconds: float, results: Results) -> No
 async def measure_memory(fresh: Running, results: Results) -> None:
     """What open streams add to a process that has just been warmed up."""
     assert fresh.pid is not None
-    spread = 1.5
-    script = Script(chunks=int(_OPEN_RATE * (spread + 2.5)), rate=_OPEN_RATE)
     idle = machine.pss_kib(fresh.pid)
-    window = await _watch(fresh, Load(script, _OPEN_STREAMS, spread=spread, think=None), 1.0, results)
+    window = await _watch(fresh, Load(OPEN, _OPEN_STREAMS, spread=_SPREAD_SECONDS, think=None), 1.0, results)
     if window.tally.right or window.tally.failures:
         results.notes.append(f"{fresh.name} did not have all streams open when its memory was read")
     results.add(fresh.name, mib_per_1000=(window.pss_kib - idle) / 1024 * 1000 / _OPEN_STREAMS)

@@ -12,10 +12,13 @@ from functools import cache
 _MODEL = re.compile(r"bench-(\d+)x(\d+)-(\d+)ms")
 _PROMPT = "The gate at the head of the canal lets water through and measures it. " * 12
 _CREATED = 1_700_000_000
+KEY = "hg-bench-0123456789abcdef0123456789abcdef"
+"""The key that every request brings: the operator's for one gateway, a virtual one with an account for another."""
+SERVED_MODEL = "bench-model-2026-11-20"
 _HEADERS = (
     b"accept: application/json\r\n"
     b"accept-encoding: identity\r\n"
-    b"authorization: Bearer sk-bench-0123456789abcdef0123456789abcdef\r\n"
+    b"authorization: Bearer " + KEY.encode() + b"\r\n"
     b"content-type: application/json\r\n"
     b"user-agent: OpenAI/Python 3.52.0\r\n"
     b"x-stainless-arch: x64\r\n"
@@ -47,6 +50,17 @@ class Script:
     def model(self) -> str:
         """The model name that asks for this script."""
         return f"bench-{self.chunks}x{self.rate}-{self.first_ms}ms"
+
+
+DOCUMENT = Script()
+SHORT_STREAM = Script(chunks=10, rate=50)
+PACED_RATE, OPEN_RATE = 20, 2
+"""Chunks a second of the streams that tell what a chunk costs, and of those that tell what an open stream weighs."""
+
+
+def lasting(rate: int, seconds: float) -> Script:
+    """A stream that outlasts a measurement."""
+    return Script(chunks=int(rate * seconds), rate=rate)
 
 
 def script_of(body: bytes) -> tuple[Script, bool]:
@@ -97,7 +111,7 @@ def document() -> bytes:
         "id": "chatcmpl-bench",
         "object": "chat.completion",
         "created": _CREATED,
-        "model": "bench-model-2026-11-20",
+        "model": SERVED_MODEL,
         "choices": [{"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "stop"}],
         "usage": _usage(170),
         "service_tier": "default",
@@ -114,7 +128,7 @@ def _frame(choices: list[object], usage: object = None) -> bytes:
         "id": "chatcmpl-bench",
         "object": "chat.completion.chunk",
         "created": _CREATED,
-        "model": "bench-model-2026-11-20",
+        "model": SERVED_MODEL,
         "service_tier": "default",
         "system_fingerprint": "fp_0123456789",
         "choices": choices,

@@ -7,11 +7,13 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from bench import accounts, script
 from bench.machine import pinned
 
 _START_SECONDS = 20.0
@@ -101,6 +103,32 @@ api_key = "sk-bench"
 """
 
 
+def metering_config(folder: Path, port: int, upstream_port: int) -> str:
+    """An operator's key: metered and recorded, and no account to charge."""
+    return (
+        headgate_config(folder, port, upstream_port)
+        + f"""
+[keys]
+bench = "{script.KEY}"
+"""
+    )
+
+
+def accounts_config(folder: Path, port: int, upstream_port: int, models: Sequence[str]) -> str:
+    """The same with all accounting on: a virtual key, a prepaid account, prices, holds and settlement."""
+    rates = 'input_mtok = "2.5"\ncache_read_mtok = "1.25"\noutput_mtok = "10"\n'
+    named = (*models, script.SERVED_MODEL)
+    prices = "".join(f'[prices.override."openai_compatible/{name}"]\n{rates}' for name in named)
+    return (
+        headgate_config(folder, port, upstream_port)
+        + f"""
+[access]
+secret = "{accounts.SECRET}"
+
+{prices}"""
+    )
+
+
 def _prepare_nginx(folder: Path, port: int, upstream_port: int) -> list[str]:
     config = folder / "nginx.conf"
     config.write_text(nginx_config(folder, port, upstream_port))
@@ -109,8 +137,26 @@ def _prepare_nginx(folder: Path, port: int, upstream_port: int) -> list[str]:
 
 def _prepare_headgate(folder: Path, port: int, upstream_port: int) -> list[str]:
     config = folder / "headgate.toml"
-    config.write_text(headgate_config(folder, port, upstream_port))
+    config.write_text(metering_config(folder, port, upstream_port))
     return [sys.executable, "-m", "headgate", "serve", "--config", str(config)]
+
+
+def _prepare_accounts(models: Sequence[str], folder: Path, port: int, upstream_port: int) -> list[str]:
+    config = folder / "headgate.toml"
+    config.write_text(accounts_config(folder, port, upstream_port, models))
+    database = folder / "headgate.db"
+    subprocess.run([sys.executable, "-m", "bench.accounts", str(database)], check=True)
+    return [sys.executable, "-m", "headgate", "serve", "--config", str(config)]
+
+
+def _settled_by_headgate(folder: Path) -> int:
+    """Exchanges that were charged, if the books are exact to the nano-dollar."""
+    with closing(sqlite3.connect(folder / "headgate.db")) as books:
+        ((charged, count),) = books.execute(
+            "SELECT sum(charge_nanos), count(*) FROM records WHERE settled = 'captured' AND basis = 'reported'"
+        )
+        ((posted, held),) = books.execute("SELECT posted_nanos, held_nanos FROM accounts")
+    return int(count) if (posted, held) == (accounts.CREDIT_NANOS - charged, 0) else 0
 
 
 def _metered_by_headgate(folder: Path) -> int:
@@ -123,8 +169,11 @@ def _metered_by_headgate(folder: Path) -> int:
 
 NGINX = Target("nginx", _prepare_nginx)
 HEADGATE = Target("headgate", _prepare_headgate, _metered_by_headgate)
-GATEWAYS = (NGINX, HEADGATE)
-"""In the order of the table's columns, after `direct`."""
+
+
+def with_accounts(models: Sequence[str]) -> Target:
+    """Headgate with all accounting on; the models are those that will be asked for, which need a price."""
+    return Target("headgate, accounts", partial(_prepare_accounts, models), _settled_by_headgate)
 
 
 @contextmanager
@@ -139,7 +188,7 @@ def upstream(cores: frozenset[int]) -> Iterator[Running]:
 def gateway(target: Target, upstream_port: int, cores: frozenset[int], folder: Path) -> Iterator[Running]:
     """A gateway, listening, its configuration and output in a new folder below `folder`."""
     port = free_port()
-    home = folder / f"{target.name}-{port}"
+    home = folder / f"{target.name.replace(', ', '-')}-{port}"
     home.mkdir()
     command = target.prepare(home, port, upstream_port)
     with _process(target.name, command, port, cores, home / "output.txt") as running:

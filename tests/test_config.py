@@ -1,10 +1,12 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from headgate.config import default_database, is_loopback, load
+from headgate.config import access_secret, default_database, is_loopback, load, price_data
 from headgate.errors import ConfigError
+from headgate.pricing.markup import Markup
 from headgate.providers.base import OnClientGone
 
 
@@ -207,3 +209,81 @@ client_secret = "s3cret"
     (azure,) = load(write(tmp_path, text), {}).deployments
     assert azure.grant is not None
     assert azure.grant.token_url == "https://login.microsoftonline.com/tenant/oauth2/v2.0/token"
+
+
+def test_a_price_book_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
+    book = json.loads(price_data())
+    model = next(m for m in book["providers"]["openai"]["models"] if m["id"] == "chatgpt-4o-latest")
+    model["prices"][0]["rates"]["input_mtok"] = "cheap"
+    (tmp_path / "prices.json").write_text(json.dumps(book))
+    config = tmp_path / "headgate.toml"
+    config.write_text(f'[prices]\nbook = "{tmp_path}/prices.json"\n')
+    with pytest.raises(ConfigError, match=r"`prices\.book`.*openai/chatgpt-4o-latest"):
+        load(config, {})
+
+
+def test_a_price_book_beside_the_database_is_taken(tmp_path: Path) -> None:
+    config = tmp_path / "headgate.toml"
+    config.write_text(f'database = "{tmp_path}/books.db"\n')
+    packaged = load(config, {}).book
+    book = json.loads(price_data())
+    del book["providers"]["openai"]["models"][0]
+    (tmp_path / "prices.json").write_text(json.dumps(book))
+    newer = load(config, {}).book
+    assert packaged is not None
+    assert newer is not None
+    assert packaged.version != newer.version
+
+
+def test_prices_of_the_operators_own(tmp_path: Path) -> None:
+    config = tmp_path / "headgate.toml"
+    config.write_text('[prices]\nmarkup = "20%"\n[prices.override."openai/mine"]\ninput_mtok = "1"\n')
+    settings = load(config, {"XDG_DATA_HOME": str(tmp_path)})
+    assert settings.book is not None
+    price = settings.book.find("openai", "mine", 0)
+    assert price is not None
+    assert price.source == "operator"
+    assert settings.markups.of("openai", "mine") == Markup(6, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[prices]\nmarkup = "20"\n', "prices"),
+        ('[prices.override."openai/x"]\ninput_mtok = 1.5\n', "prices.override"),
+        ("[prices.override.openai]\ninput_mtok = 1\n", "prices.override"),
+        ('[access]\nsecret = "short"\n', "access.secret"),
+        ('[admin.keys]\nme = "short"\n', "admin.keys.me"),
+        ('[holds]\non_upstream_failure = "sometimes"\n', "on_upstream_failure"),
+    ],
+)
+def test_wrong_settings_of_money_are_told_with_their_path(text: str, told: str, tmp_path: Path) -> None:
+    config = tmp_path / "headgate.toml"
+    config.write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        load(config, {"XDG_DATA_HOME": str(tmp_path)})
+
+
+def test_a_postgresql_address_is_a_database_and_never_shown(tmp_path: Path) -> None:
+    config = tmp_path / "headgate.toml"
+    config.write_text('database = "postgresql://me:hush@db/books"\n')
+    settings = load(config, {"XDG_DATA_HOME": str(tmp_path)})
+    assert settings.postgres == "postgresql://me:hush@db/books"
+    assert "hush" not in repr(settings)
+    with pytest.raises(ConfigError, match=r"access\.secret"):
+        access_secret(settings)
+
+
+def test_the_secret_of_the_virtual_keys_is_made_once_and_for_its_owner(tmp_path: Path) -> None:
+    settings = load(None, {"XDG_DATA_HOME": str(tmp_path)})
+    secret = access_secret(settings)
+    assert len(secret) >= 32
+    assert access_secret(settings) == secret
+    (kept,) = settings.database.parent.glob("*.secret")
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_who_requires_keys_may_listen_to_the_outside(tmp_path: Path) -> None:
+    config = tmp_path / "headgate.toml"
+    config.write_text('listen = "0.0.0.0:8080"\n[access]\nrequire_keys = true\n')
+    assert load(config, {"XDG_DATA_HOME": str(tmp_path)}).access.require_keys

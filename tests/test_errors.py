@@ -9,6 +9,10 @@ TABLE: list[tuple[type[HeadgateError], Source, int, str, bool]] = [
     (errors.HeadgateError, GATEWAY, 500, "gateway_error", False),
     (errors.BadRequest, CLIENT, 400, "invalid_request", False),
     (errors.Unauthorized, CLIENT, 401, "invalid_api_key", False),
+    (errors.Forbidden, CLIENT, 403, "not_allowed", False),
+    (errors.Unpriced, CLIENT, 403, "not_priced", False),
+    (errors.PaymentRequired, CLIENT, 402, "insufficient_credit", False),
+    (errors.RateLimited, CLIENT, 429, "rate_limited", True),
     (errors.NotFound, CLIENT, 404, "not_found", False),
     (errors.UnknownModel, CLIENT, 404, "model_not_found", False),
     (errors.MethodNotAllowed, CLIENT, 405, "method_not_allowed", False),
@@ -46,3 +50,20 @@ def test_an_error_carries_its_message_and_the_parameter_it_is_about() -> None:
     error = errors.BadRequest("'model' must be a string", param="model")
     assert (str(error), error.message, error.param) == ("'model' must be a string",) * 2 + ("model",)
     assert errors.NotFound("no such path").param is None
+
+
+def test_an_error_says_nothing_in_headers_unless_it_has_something_to_say() -> None:
+    for error, *_ in TABLE:
+        if error not in {errors.PaymentRequired, errors.RateLimited}:
+            assert error("no").headers == ()
+
+
+def test_want_of_credit_is_not_tried_again() -> None:
+    assert errors.PaymentRequired("no").headers == ((b"x-should-retry", b"false"),)
+
+
+def test_a_limit_tells_where_it_stands_and_when_to_come_again() -> None:
+    standing = ((b"x-ratelimit-limit-requests", b"5"), (b"x-ratelimit-remaining-requests", b"0"))
+    assert errors.RateLimited("no", retry_after=7, standing=standing).headers == (*standing, (b"retry-after", b"7"))
+    assert errors.RateLimited("no", standing=standing).headers == standing
+    assert errors.RateLimited("no").headers == (), "nobody knows when another exchange ends"

@@ -1,8 +1,11 @@
 import json
 from dataclasses import fields, replace
 
-from headgate.records import Attempt, Ending, Record
+import pytest
+
+from headgate.records import Attempt, Bill, Ending, PriceLine, Record, Settled, Wanted, disputed
 from headgate.usage import Basis, Reading, Usage
+from tests.stores.examples import NOON, a_record
 
 RECORD = Record(
     exchange_id="x1",
@@ -27,17 +30,71 @@ RECORD = Record(
 )
 
 
-def test_a_record_as_json_is_its_fields_and_the_readings() -> None:
+TERMS = {"terms"}
+"""Told only where there are any."""
+PARTS = (Record, Bill, Reading)
+
+
+def test_a_record_as_json_is_its_fields_the_bills_and_the_readings() -> None:
     said = json.loads(json.dumps(RECORD.as_json()))
-    own = {field.name for field in fields(Record)} - {"reading"}
-    assert set(said) == own | {field.name for field in fields(Reading)}
+    names = {field.name for part in PARTS for field in fields(part)}
+    assert set(said) == names - {"reading", "bill"} - TERMS
     assert said["ending"] == "complete"
     assert said["usage"]["input_tokens"] == 7
     assert (said["served_model"], said["basis"], said["model_asked"]) == ("gpt-1", "reported", "gpt")
 
 
-def test_no_field_of_a_reading_hides_one_of_the_record() -> None:
-    assert not {field.name for field in fields(Record)} & {field.name for field in fields(Reading)}
+def test_no_field_of_a_part_hides_one_of_another() -> None:
+    names = [field.name for part in PARTS for field in fields(part)]
+    assert len(names) == len(set(names))
+
+
+BILL = Bill(
+    account="acme",
+    hold_nanos=9_000,
+    cost_nanos=5_000,
+    charge_nanos=6_000,
+    settled=Settled.CAPTURED,
+    price_source="book",
+    price_version="abc",
+    lines=(PriceLine("input_mtok", "5", "1.00", 1_000_000), PriceLine("output_mtok", "0.5", "2", 1_000_000, "leg")),
+    flags=("estimated", "overrun"),
+)
+
+
+def test_a_bill_as_json() -> None:
+    said = json.loads(json.dumps(replace(RECORD, bill=BILL).as_json()))
+    assert {name: said[name] for name in Bill.__slots__} == {
+        "account": "acme",
+        "hold_nanos": 9_000,
+        "cost_nanos": 5_000,
+        "charge_nanos": 6_000,
+        "settled": "captured",
+        "price_source": "book",
+        "price_version": "abc",
+        "lines": [
+            {"unit": "input_mtok", "quantity": "5", "dollars": "1.00", "per": 1_000_000, "leg": None},
+            {"unit": "output_mtok", "quantity": "0.5", "dollars": "2", "per": 1_000_000, "leg": "leg"},
+        ],
+        "flags": ["estimated", "overrun"],
+    }
+
+
+def test_what_is_not_known_of_a_bill_is_null_and_not_0() -> None:
+    said = RECORD.as_json()
+    amounts = ("account", "hold_nanos", "cost_nanos", "charge_nanos", "settled", "price_source", "price_version")
+    assert [said[name] for name in amounts] == [None] * len(amounts)
+    assert (said["lines"], said["flags"]) == ([], [])
+
+
+def test_a_disputed_record_differs_in_that_alone() -> None:
+    record = replace(RECORD, bill=BILL)
+    assert disputed(record) == replace(record, bill=replace(BILL, settled=Settled.DISPUTED))
+    assert disputed(record).as_json()["settled"] == "disputed"
+
+
+def test_what_becomes_of_a_hold() -> None:
+    assert {str(settled) for settled in Settled} == {"captured", "voided", "expired", "disputed"}
 
 
 def test_attempts_are_told_in_order() -> None:
@@ -54,3 +111,31 @@ def test_the_endings() -> None:
         "never_sent", "refused", "complete", "incomplete", "client_left", "upstream_cut", "upstream_error",
         "gateway_failed", "gateway_died",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fits"),
+    [
+        (Wanted(), True),
+        (Wanted(since_ns=NOON), True),
+        (Wanted(since_ns=NOON + 1), False),
+        (Wanted(key="team-a"), True),
+        (Wanted(key="key_1"), True),
+        (Wanted(key="acme"), False),
+        (Wanted(account="acme"), True),
+        (Wanted(account="b"), False),
+        (Wanted(model="gpt-4o-2024-08-06"), True),
+        (Wanted(model="gpt-4o"), False),
+        (Wanted(provider="openai"), True),
+        (Wanted(provider="groq"), False),
+        (Wanted(NOON, "key_1", "acme", "gpt-4o-2024-08-06", "openai"), True),
+        (Wanted(NOON, "key_1", "acme", "gpt-4o-2024-08-06", "groq"), False),
+    ],
+)
+def test_which_records_are_wanted(wanted: Wanted, fits: bool) -> None:
+    assert wanted.fits(a_record(key="team-a", key_id="key_1", bill=BILL)) is fits
+
+
+def test_a_model_is_the_one_asked_for_where_none_served() -> None:
+    assert Wanted(model="gpt-4o").fits(a_record(served_model=None))
+    assert not Wanted(account="acme").fits(a_record())

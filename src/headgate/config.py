@@ -8,18 +8,23 @@ import os
 import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from headgate.errors import ConfigError
+from headgate.pricing.book import PriceBook, check
+from headgate.pricing.markup import Markups
+from headgate.pricing.overrides import markups_from, overrides_from
 from headgate.providers import registry
 from headgate.providers.base import Deployment, OnClientGone, Secret, header_safe
+from headgate.settlement import OnUpstreamFailure
 
+_POSTGRES = ("postgres://", "postgresql://")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _Shape = TypeVar("_Shape", bound=msgspec.Struct)
 
@@ -54,6 +59,43 @@ class LimitsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_body_mib: int = 64
 
 
+class AccessSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[access]`: virtual keys."""
+
+    secret: str | None = None
+    """What digests of virtual keys are made with; all processes of one database need the same."""
+    require_keys: bool = False
+    """Nobody comes in without a key, even before the first one is made."""
+
+
+class AdminSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[admin]`: who may use the admin API, each under a name."""
+
+    keys: dict[str, str] = {}
+
+
+class PricesSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[prices]`: what is charged."""
+
+    book: str | None = None
+    """A price book of one's own, as `headgate prices update` writes it, in the place of the packaged one."""
+    markup: str | int | None = None
+    markups: dict[str, str | int] = {}
+    override: dict[str, dict[str, Any]] = {}
+
+
+class HoldsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[holds]`: what is set aside, and what becomes of it."""
+
+    output_tokens: int = 32_768
+    """What a hold covers where neither the request nor the model says how much output there may be."""
+    patience_seconds: float = 2.0
+    lease_seconds: float = 10.0
+    on_upstream_failure: OnUpstreamFailure = OnUpstreamFailure.DELIVERED
+    trailers: Literal["asked", "always", "never"] = "asked"
+    """To whom the cost of a stream is told in HTTP trailers."""
+
+
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole of headgate.toml."""
 
@@ -64,6 +106,10 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: dict[str, str] = {}
     providers: dict[str, ProviderSection] = {}
     limits: LimitsSection = LimitsSection()
+    access: AccessSection = AccessSection()
+    admin: AdminSection = AdminSection()
+    prices: PricesSection = PricesSection()
+    holds: HoldsSection = HoldsSection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +119,21 @@ class Settings:
     host: str
     port: int
     database: Path
+    """The SQLite file; with a `postgres` it is the folder's file beside which things are spilled."""
     deployments: tuple[Deployment, ...]
     allow_unprotected: bool = False
     fallback: str | None = None
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     extra_models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     limits: LimitsSection = LimitsSection()
+    postgres: str | None = field(default=None, repr=False)
+    """The PostgreSQL database in the place of the file: its address, which may hold a password."""
+    access: AccessSection = field(default_factory=AccessSection, repr=False)
+    admin_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    book: PriceBook | None = field(default=None, repr=False)
+    """The prices that the gateway goes by; None for the packaged ones."""
+    markups: Markups = field(default_factory=Markups)
+    holds: HoldsSection = field(default_factory=HoldsSection)
 
 
 def load(path: Path | None, env: Mapping[str, str] | None = None, listen: str | None = None) -> Settings:
@@ -106,30 +161,92 @@ def catalogue_data() -> bytes:
     return resources.files("headgate.routing").joinpath("data/models.json").read_bytes()
 
 
+def price_data() -> bytes:
+    """The packaged price book, as JSON."""
+    return resources.files("headgate.pricing").joinpath("data/prices.json").read_bytes()
+
+
+def price_book(section: PricesSection, source: str, database: Path) -> PriceBook:
+    """The book of the settings, or the one that `headgate prices update` left beside the database, or the packaged one.
+
+    Raises ConfigError.
+    """
+    path = Path(section.book).expanduser() if section.book else database.with_name("prices.json")
+    packaged = not section.book and not path.exists()
+    try:
+        data = price_data() if packaged else path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{source}: `prices.book`: {path} cannot be read: {error.strerror}") from error
+    with _told(f"{source}: `prices.book"):
+        book = PriceBook.from_json(data)
+        wrong = None if packaged else next(check(book), None)
+        if wrong is not None:
+            raise ValueError(f"{path}: {wrong}")
+    with _told(f"{source}: `prices.override"):
+        return book.with_overrides(overrides_from(section.override)) if section.override else book
+
+
+def access_secret(settings: Settings) -> bytes:
+    """What digests of virtual keys are made with: of the settings, or else kept in a file beside the SQLite file.
+
+    The file is made, for its owner alone, the first time. Raises ConfigError if it cannot be, and for a PostgreSQL
+    database without a secret: its processes may be on many machines, and have to agree on one.
+    """
+    if settings.access.secret is not None:
+        return settings.access.secret.encode()
+    if settings.postgres is not None:
+        raise ConfigError("`access.secret`: expected one, the same for every gateway on this PostgreSQL database")
+    path = settings.database.with_name("headgate.secret")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError), open(path, "xb", opener=_private) as file:
+            file.write(os.urandom(32).hex().encode())
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: the secret of the virtual keys cannot be kept: {error.strerror}") from error
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 def _settings(file: File, deployments: tuple[Deployment, ...], source: str) -> Settings:
     host, port = _listen(file.listen, source)
     names = {deployment.name for deployment in deployments}
     if file.fallback is not None and file.fallback not in names:
         raise ConfigError(f"{source}: `fallback`: no provider is named '{file.fallback}'; {_known(names)}")
-    if not (is_loopback(host) or file.keys or file.allow_unprotected):
+    if not (is_loopback(host) or file.keys or file.access.require_keys or file.allow_unprotected):
         raise ConfigError(
-            f"{source}: `listen`: {host} can be reached from outside, and no gateway keys are set. Set `[keys]`, "
-            "listen on 127.0.0.1, or say `allow_unprotected = true` if something else protects it."
+            f"{source}: `listen`: {host} can be reached from outside, and no gateway keys are set. Set `[keys]` or "
+            "`access.require_keys`, listen on 127.0.0.1, or say `allow_unprotected = true` if something protects it."
         )
     _refuse_loops(deployments, host, port, source)
-    short = [name for name, secret in file.keys.items() if len(secret) < 16]
+    secrets = {"access.secret": file.access.secret} if file.access.secret is not None else {}
+    secrets |= {f"keys.{name}": secret for name, secret in file.keys.items()}
+    secrets |= {f"admin.keys.{name}": secret for name, secret in file.admin.keys.items()}
+    short = [name for name, secret in secrets.items() if len(secret) < 16]
     if short:
-        raise ConfigError(f"{source}: `keys.{short[0]}`: expected at least 16 characters")
+        raise ConfigError(f"{source}: `{short[0]}`: expected at least 16 characters")
+    postgres = file.database if file.database and file.database.startswith(_POSTGRES) else None
+    database = Path(file.database).expanduser() if file.database and postgres is None else default_database()
+    with _told(f"{source}: `prices"):
+        markups = markups_from(file.prices.markup, file.prices.markups)
     return Settings(
         host=host,
         port=port,
-        database=Path(file.database).expanduser() if file.database else default_database(),
+        database=database,
         deployments=deployments,
         allow_unprotected=file.allow_unprotected,
         fallback=file.fallback,
         keys=file.keys,
         extra_models={name: section.models for name, section in file.providers.items() if section.models},
         limits=file.limits,
+        postgres=postgres,
+        access=file.access,
+        admin_keys=file.admin.keys,
+        book=price_book(file.prices, source, database),
+        markups=markups,
+        holds=file.holds,
     )
 
 

@@ -79,15 +79,22 @@ class RateLimited(HeadgateError):
 
     source, status, code, retry_safe = Source.CLIENT, 429, "rate_limited", True
 
-    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
-        """`retry_after` is in seconds; None where nobody can know, as with concurrent requests."""
+    def __init__(
+        self, message: str, *, retry_after: int | None = None, standing: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
+        """`retry_after` is in seconds; None where nobody can know, as with concurrent requests.
+
+        `standing` are the headers that tell where the limit stands.
+        """
         super().__init__(message)
         self.retry_after = retry_after
+        self._standing = standing
 
     @property
     def headers(self) -> Sequence[tuple[bytes, bytes]]:
         """When to come again."""
-        return () if self.retry_after is None else ((b"retry-after", str(self.retry_after).encode()),)
+        wait = () if self.retry_after is None else ((b"retry-after", str(self.retry_after).encode()),)
+        return (*self._standing, *wait)
 
 
 class NotFound(HeadgateError):

@@ -4,7 +4,7 @@ The record is what everything else shows. It is made once, when the exchange is 
 keeps it without making the client wait.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -52,8 +52,6 @@ class Settled(StrEnum):
     VOIDED = "voided"
     EXPIRED = "expired"
     """The gateway died before it had sent anything."""
-    PENDING = "pending"
-    """The ledger could not be written before the gateway stopped: the next start settles it."""
     DISPUTED = "disputed"
     """The hold had been resolved already, with another amount: someone has to look at it."""
 
@@ -71,6 +69,10 @@ class PriceLine:
     per: int
     leg: str | None = None
     """The billed part that it belongs to, where that is not the answer itself."""
+
+
+UNPRICED = "unpriced:"
+"""What flags begin with that name a part of a usage whose price is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +152,43 @@ class Record:
         return own | self.bill.as_json() | self.reading.as_json()
 
 
+def disputed(record: Record) -> Record:
+    """The record of an exchange whose hold had been resolved already, with another amount."""
+    return replace(record, bill=replace(record.bill, settled=Settled.DISPUTED))
+
+
 @dataclass(frozen=True, slots=True)
 class Trail:
     """What the log knows of a provider's response id: who served it, and whether its usage has been counted."""
 
     provider: str
     counted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which records; None is any."""
+
+    since_ns: int | None = None
+    """What began before it is left out; nanoseconds since the epoch."""
+    key: str | None = None
+    """The name or the id of a key."""
+    account: str | None = None
+    model: str | None = None
+    """The model that served or, where that is not known, the one asked for."""
+    provider: str | None = None
+    """The deployment's name."""
+
+    def fits(self, record: Record) -> bool:
+        """Whether a record is one of those: the rule that a store's SQL has to say."""
+        served = record.reading.served_model or record.model_asked
+        return (
+            (self.since_ns is None or record.started_at_ns >= self.since_ns)
+            and (self.key is None or self.key in {record.key, record.key_id})
+            and (self.account is None or self.account == record.bill.account)
+            and (self.model is None or self.model == served)
+            and (self.provider is None or self.provider == record.provider)
+        )
 
 
 class RecordLog(Protocol):

@@ -6,12 +6,11 @@ own; nothing is ever reset (facts/stream_cases.md 10.5).
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from headgate.ledger.entries import Cap, Measure
 
-_NS = 1_000_000_000
+_DAY_NS = 24 * 60 * 60 * 1_000_000_000
 
 
 class Window(StrEnum):
@@ -64,18 +63,31 @@ def caps(budgets: Iterable[Budget], now_ns: int, amount_nanos: int) -> Iterator[
 
 def _window_at(window: Window, now_ns: int) -> tuple[str, int | None]:
     """The window's name and its end, in nanoseconds since the epoch."""
-    today = datetime.fromtimestamp(now_ns // _NS, UTC).replace(hour=0, minute=0, second=0)
+    today = now_ns // _DAY_NS
     match window:
         case Window.DAY:
-            return today.date().isoformat(), _ns(today + timedelta(days=1))
+            return "{:04d}-{:02d}-{:02d}".format(*_date(today)), (today + 1) * _DAY_NS
         case Window.WEEK:
-            monday = today - timedelta(days=today.weekday())
-            return "w" + monday.date().isoformat(), _ns(monday + timedelta(days=7))
+            monday = today - (today + 3) % 7  # the epoch was a Thursday
+            return "w{:04d}-{:02d}-{:02d}".format(*_date(monday)), (monday + 7) * _DAY_NS
         case Window.MONTH:
-            return today.strftime("%Y-%m"), _ns((today.replace(day=1) + timedelta(days=32)).replace(day=1))
+            year, month, day = _date(today)
+            first = today - day + 1
+            later = first + 31
+            return f"{year:04d}-{month:02d}", (later - _date(later)[2] + 1) * _DAY_NS
         case Window.TOTAL:
             return "total", None
 
 
-def _ns(moment: datetime) -> int:
-    return int(moment.timestamp()) * _NS
+def _date(days: int) -> tuple[int, int, int]:
+    """Year, month and day of a number of days since the epoch.
+
+    Counted in years that begin in March, so that a leap day is the last of its year; 400 years have 146,097 days.
+    """
+    era, day_of_era = divmod(days + 719_468, 146_097)
+    year_of_era = (day_of_era - day_of_era // 1_460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
+    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    march_month = (5 * day_of_year + 2) // 153
+    day = day_of_year - (153 * march_month + 2) // 5 + 1
+    month = march_month + 3 if march_month < 10 else march_month - 9
+    return era * 400 + year_of_era + (month <= 2), month, day

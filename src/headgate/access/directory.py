@@ -12,6 +12,8 @@ class Directory(VirtualKeys, Protocol):
     async def put_key(self, key: VirtualKey) -> None:
         """Keep a key, new or changed, by its id. Its `budgets` are not kept with it: they are the directory's own.
 
+        One that is revoked stays so, as of when it was: who changes a key may have read it before.
+
         Raises ValueError if another key has its digest.
         """
 
@@ -20,6 +22,9 @@ class Directory(VirtualKeys, Protocol):
 
     async def keys(self) -> list[VirtualKey]:
         """All keys, revoked and expired ones too, the newest first."""
+
+    async def empty(self) -> bool:
+        """Whether no key was ever made."""
 
     async def put_budget(self, budget: Budget) -> None:
         """Keep a budget, new or changed, by its id."""

@@ -51,12 +51,13 @@ class VirtualKey:
         if self.expires_at_ns is not None and now_ns >= self.expires_at_ns:
             raise Unauthorized(f"The key '{self.name}' ({self.hint}...) has expired.")
 
-    def check_model(self, model: str | None) -> None:
-        """Raises Forbidden if the key may not use a model. A request that names none passes only an open key."""
+    def check_model(self, *names: str | None) -> None:
+        """Raises Forbidden if the key may use a model under none of these names; None is no name."""
         if not self.models:
             return
-        if model is None or not any(fnmatchcase(model.lower(), pattern.lower()) for pattern in self.models):
-            named = "a request without a model" if model is None else f"the model '{model[:100]}'"
+        given = [name for name in names if name is not None]
+        if not any(fnmatchcase(name.lower(), pattern.lower()) for name in given for pattern in self.models):
+            named = f"the model '{given[0][:100]}'" if given else "a request that names no model"
             raise Forbidden(f"The key '{self.name}' may not use {named}; it may use {', '.join(self.models)}.")
 
     def check_provider(self, deployment: str) -> None:
