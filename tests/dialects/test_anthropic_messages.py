@@ -7,10 +7,14 @@ from headgate.dialects.base import Ask, Metering
 from headgate.errors import (
     BadRequest,
     Busy,
+    Forbidden,
     HeadgateError,
     NotFound,
+    PaymentRequired,
+    RateLimited,
     TooLarge,
     Unauthorized,
+    Unpriced,
     UpstreamCut,
     UpstreamTimeout,
 )
@@ -38,7 +42,11 @@ def test_what_an_ask_takes_from_a_request() -> None:
     [
         (BadRequest("no"), "invalid_request_error"),
         (Unauthorized("no"), "authentication_error"),
+        (PaymentRequired("no"), "billing_error"),
+        (Forbidden("no"), "permission_error"),
+        (Unpriced("no"), "permission_error"),
         (NotFound("no"), "not_found_error"),
+        (RateLimited("no"), "rate_limit_error"),
         (TooLarge("no"), "request_too_large"),
         (Busy("no"), "overloaded_error"),
         (UpstreamTimeout("no"), "timeout_error"),

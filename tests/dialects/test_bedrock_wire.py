@@ -6,7 +6,19 @@ from hypothesis import strategies as st
 
 from headgate.dialects.base import Answer
 from headgate.dialects.bedrock_converse import DIALECT
-from headgate.errors import BadRequest, Busy, HeadgateError, TooLarge, UnknownModel, UpstreamCut, UpstreamTimeout
+from headgate.errors import (
+    BadRequest,
+    Busy,
+    Forbidden,
+    HeadgateError,
+    PaymentRequired,
+    RateLimited,
+    TooLarge,
+    UnknownModel,
+    Unpriced,
+    UpstreamCut,
+    UpstreamTimeout,
+)
 from headgate.framing.document import Document
 from headgate.framing.eventstream import EventStream
 from headgate.usage import Basis, Reading, Usage
@@ -196,7 +208,11 @@ def test_the_framing_goes_by_the_first_byte(told_type: str) -> None:
     ("error", "kind", "in_stream"),
     [
         (BadRequest("no"), "ValidationException", "internalServerException"),
+        (PaymentRequired("no"), "ServiceQuotaExceededException", "internalServerException"),
+        (Forbidden("no"), "AccessDeniedException", "internalServerException"),
+        (Unpriced("no"), "AccessDeniedException", "internalServerException"),
         (UnknownModel("no"), "ResourceNotFoundException", "internalServerException"),
+        (RateLimited("no"), "ThrottlingException", "internalServerException"),
         (TooLarge("no"), "ValidationException", "internalServerException"),
         (Busy("no"), "ServiceUnavailableException", "serviceUnavailableException"),
         (UpstreamTimeout("no"), "ModelTimeoutException", "modelTimeoutException"),

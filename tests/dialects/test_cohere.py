@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from headgate.dialects.base import Answer, Ask
 from headgate.dialects.cohere import DIALECT
-from headgate.errors import BadRequest, UpstreamTimeout
+from headgate.errors import (
+    BadRequest,
+    Forbidden,
+    HeadgateError,
+    PaymentRequired,
+    RateLimited,
+    UpstreamTimeout,
+)
 from headgate.testing.corpus import Case
 from headgate.usage import Basis, Estimate, Usage
 from tests.dialects import expected
@@ -130,11 +137,18 @@ def test_what_an_ask_takes_from_a_request() -> None:
         DIALECT.read_ask(b'{"model":"a","model":"b"}', ())
 
 
-def test_errors_in_its_own_shape() -> None:
-    error = UpstreamTimeout("too slow")
-    assert json.loads(DIALECT.error_body(error, "ex_1")) == {"id": "ex_1", "message": "too slow"}
-    reading = read("cohere", [DIALECT.error_frame(error, "ex_1")])
-    assert reading.in_stream_error == "UPSTREAM_TIMEOUT: too slow"
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (PaymentRequired("no"), "INSUFFICIENT_CREDIT"),
+        (Forbidden("no"), "NOT_ALLOWED"),
+        (RateLimited("no"), "RATE_LIMITED"),
+        (UpstreamTimeout("no"), "UPSTREAM_TIMEOUT"),
+    ],
+)
+def test_errors_in_its_own_shape(error: HeadgateError, kind: str) -> None:
+    assert json.loads(DIALECT.error_body(error, "ex_1")) == {"id": "ex_1", "message": "no"}
+    assert read("cohere", [DIALECT.error_frame(error, "ex_1")]).in_stream_error == f"{kind}: no"
 
 
 def test_lines_under_the_name_of_a_document_are_read() -> None:

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 from headgate.dialects.base import Answer, Ask
 from headgate.dialects.google_generate import DIALECT
 from headgate.dialects.google_wire import Events
-from headgate.errors import BadRequest, Busy, TooLarge, UnknownModel, UpstreamCut
+from headgate.errors import (
+    BadRequest,
+    Busy,
+    Forbidden,
+    PaymentRequired,
+    RateLimited,
+    TooLarge,
+    UnknownModel,
+    Unpriced,
+    UpstreamCut,
+)
 from headgate.testing.corpus import Case
 from headgate.testing.splits import every_split
 from headgate.usage import Basis, Reading, Usage
@@ -311,7 +321,11 @@ def test_a_request_that_is_no_object_is_refused() -> None:
 @pytest.mark.parametrize(
     ("error", "code", "status"),
     [
+        (PaymentRequired("no"), 402, "RESOURCE_EXHAUSTED"),
+        (Forbidden("no"), 403, "PERMISSION_DENIED"),
+        (Unpriced("no"), 403, "PERMISSION_DENIED"),
         (UnknownModel("no"), 404, "NOT_FOUND"),
+        (RateLimited("no"), 429, "RESOURCE_EXHAUSTED"),
         (TooLarge("no"), 413, "INVALID_ARGUMENT"),
         (Busy("no"), 503, "UNAVAILABLE"),
         (UpstreamCut("no"), 502, "UNAVAILABLE"),

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 from headgate.dialects.base import Answer, Ask
 from headgate.dialects.ollama import DIALECT
-from headgate.errors import UpstreamTimeout
+from headgate.errors import (
+    Forbidden,
+    HeadgateError,
+    PaymentRequired,
+    RateLimited,
+    UpstreamTimeout,
+)
 from headgate.testing.corpus import Case
 from headgate.usage import Basis, Estimate, Usage
 from tests.dialects import expected
@@ -91,10 +97,10 @@ def test_an_ask_streams_unless_it_says_that_it_does_not() -> None:
     assert DIALECT.read_ask(b'{"model":"m","options":1}', ()).output_cap is None
 
 
-def test_errors_in_its_own_shape() -> None:
-    error = UpstreamTimeout("too slow")
-    assert json.loads(DIALECT.error_body(error, "ex_1")) == {"error": "too slow"}
-    assert read("ollama", [DIALECT.error_frame(error, "ex_1")]).in_stream_error == "too slow"
+@pytest.mark.parametrize("error", [PaymentRequired("no"), Forbidden("no"), RateLimited("no"), UpstreamTimeout("no")])
+def test_errors_in_its_own_shape(error: HeadgateError) -> None:
+    assert json.loads(DIALECT.error_body(error, "ex_1")) == {"error": "no"}
+    assert read("ollama", [DIALECT.error_frame(error, "ex_1")]).in_stream_error == "no"
 
 
 def test_lines_under_the_name_of_a_document_are_read() -> None:

@@ -7,7 +7,17 @@ import pytest
 
 from headgate.dialects.openai_wire import completion_usage, error_object, reported_cost
 from headgate.dialects.reading import Anomalies
-from headgate.errors import BadRequest, HeadgateError, TooLarge, Unauthorized, UpstreamTimeout
+from headgate.errors import (
+    BadRequest,
+    Forbidden,
+    HeadgateError,
+    PaymentRequired,
+    RateLimited,
+    TooLarge,
+    Unauthorized,
+    Unpriced,
+    UpstreamTimeout,
+)
 from headgate.usage import Usage
 
 
@@ -202,6 +212,10 @@ def test_reported_cost(raw: dict[str, Any], nanos: int | None, odd: bool) -> Non
     [
         (BadRequest("no", param="model"), "invalid_request_error"),
         (Unauthorized("no"), "invalid_request_error"),
+        (PaymentRequired("no"), "insufficient_quota"),
+        (Forbidden("no"), "invalid_request_error"),
+        (Unpriced("no", param="model"), "invalid_request_error"),
+        (RateLimited("no"), "rate_limit_exceeded"),
         (TooLarge("no"), "invalid_request_error"),
         (HeadgateError("no"), "server_error"),
         (UpstreamTimeout("no"), "server_error"),

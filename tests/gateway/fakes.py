@@ -2,21 +2,37 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
+from typing import Any
 
 from headgate.access.keys import Keys
+from headgate.access.virtual import VirtualKey, digest_of
+from headgate.config import price_data
+from headgate.gateway.appraise import Appraiser
 from headgate.gateway.exchange import Clock, Gateway
 from headgate.gateway.forward import Bounds, Forwarder
+from headgate.gateway.hold import Counting, Holds
+from headgate.gateway.holder import Doorkeeper
+from headgate.gateway.receipt import Trailers
 from headgate.gateway.record import Trails
 from headgate.gateway.request import ClientGone, Request
-from headgate.gateway.upstream import CallAborted, Head, UpstreamRequest
+from headgate.gateway.settle import Settler
+from headgate.gateway.tariff import Tariff
+from headgate.gateway.upstream import CallAborted, Clearance, Head, UpstreamRequest
+from headgate.ledger.commands import OpenAccount, Post
+from headgate.ledger.entries import Account, AccountKind, Entry, EntryKind
+from headgate.pricing.book import PriceBook
+from headgate.pricing.markup import Markups
 from headgate.providers import registry
-from headgate.providers.base import Deployment, OnClientGone, Secret
-from headgate.records import Record
+from headgate.providers.base import Deployment, OnClientGone, Origin, Secret
+from headgate.records import Record, Settled
 from headgate.routing.catalogue import Catalogue
 from headgate.routing.models import Models
-from headgate.stores.memory import MemoryRecordLog
+from headgate.settlement import OnUpstreamFailure
+from headgate.stores.memory import MemoryStore
 
 SSE = [(b"content-type", b"text/event-stream")]
 JSON = [(b"content-type", b"application/json")]
@@ -36,10 +52,14 @@ class FakeCall:
     sent: bool = True
     aborted: bool = False
     ended: bool = False
+    clearance: Clearance | None = None
     _abort: asyncio.Event = field(default_factory=asyncio.Event)
     _at: int = 0
 
     async def head(self) -> Head:
+        if self.clearance is not None:
+            await self.clearance()
+            self.sent = True
         if isinstance(self.answer, str):
             await self._abort.wait()
         if self.aborted:
@@ -81,9 +101,20 @@ class FakeUpstream:
     calls: list[FakeCall]
     requests: list[UpstreamRequest] = field(default_factory=list)
 
-    def open(self, request: UpstreamRequest) -> FakeCall:
+    is_ready: bool = True
+    clearances: list[Clearance | None] = field(default_factory=list)
+
+    def ready(self, origin: Origin) -> bool:
+        del origin
+        return self.is_ready
+
+    def open(self, request: UpstreamRequest, clearance: Clearance | None = None) -> FakeCall:
         self.requests.append(request)
-        return self.calls[len(self.requests) - 1]
+        self.clearances.append(clearance)
+        call = self.calls[len(self.requests) - 1]
+        if clearance is not None:
+            call.clearance, call.sent = clearance, False
+        return call
 
 
 @dataclass
@@ -96,6 +127,8 @@ class FakeClient:
     ended: bool = False
     aborted: bool = False
     gone: bool = False
+    announced: bool = False
+    trailers: Sequence[tuple[bytes, bytes]] = ()
     _callback: Callable[[], None] | None = None
 
     @property
@@ -116,20 +149,20 @@ class FakeClient:
         if self._callback is not None:
             self._callback()
 
-    async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+    async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]], *, trailers: bool = False) -> None:
         if self.gone:
             raise ClientGone
-        self.status, self.headers = status, headers
+        self.status, self.headers, self.announced = status, headers, trailers
 
     async def write(self, chunk: bytes) -> None:
         if self.gone:
             raise ClientGone
         self.chunks.append(chunk)
 
-    async def end(self) -> None:
+    async def end(self, trailers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         if self.gone:
             raise ClientGone
-        self.ended = True
+        self.ended, self.trailers = True, trailers
 
     def abort(self) -> None:
         self.aborted = True
@@ -144,7 +177,16 @@ def deployment(name: str, *, policy: OnClientGone = OnClientGone.CUT, client_key
 def clock() -> Clock:
     """Time that moves a millisecond each time someone looks; ids that count."""
     ticks, ids = itertools.count(0, 1_000_000), itertools.count(1)
-    return Clock(lambda: 1_800_000_000_000_000_000, lambda: next(ticks), lambda: f"ex_{next(ids)}")
+    return Clock(lambda: NOW_NS, lambda: next(ticks), lambda: f"ex_{next(ids)}")
+
+
+ACCOUNT, KEY_ID, KEY_TEXT = "team", "key_1", b"hg-alices-own-key"
+BEARER = (b"authorization", b"Bearer " + KEY_TEXT)
+CREDIT = 10**9
+
+
+def virtual_key(text: bytes = KEY_TEXT, key_id: str = KEY_ID, **more: Any) -> VirtualKey:
+    return VirtualKey(key_id, more.pop("name", "alice"), ACCOUNT, digest_of(text, SECRET), "hg-alice", 0, **more)
 
 
 @dataclass
@@ -152,18 +194,65 @@ class Stage:
     """A gateway between a fake upstream and fake clients."""
 
     upstream: FakeUpstream
-    log: MemoryRecordLog
+    store: MemoryStore
     gateway: Gateway
 
     def records(self) -> list[Record]:
         """In the order in which they were made."""
-        return self.log.records(limit=1000)[::-1]
+        return self.store.kept[::-1]
 
     async def play(self, request: Request, client: FakeClient) -> Record:
         before = len(self.records())
         await self.gateway.exchange(request, client)
         assert len(self.records()) == before + 1, "exactly one record"
-        return self.records()[-1]
+        record = self.records()[-1]
+        await self.agrees(record)
+        return record
+
+    async def open_account(
+        self, kind: AccountKind = AccountKind.PREPAID, credit: int = CREDIT, limit: int | None = None
+    ) -> None:
+        await self.store.submit(OpenAccount(ACCOUNT, kind, 0, limit))
+        if credit:
+            await self.store.submit(Post("first", ACCOUNT, EntryKind.TOP_UP, credit, 0))
+
+    async def with_key(self, kind: AccountKind = AccountKind.PREPAID, credit: int = CREDIT, **more: Any) -> "Stage":
+        """An account, and the key of `BEARER` that spends from it."""
+        await self.open_account(kind, credit)
+        await self.store.put_key(virtual_key(**more))
+        return self
+
+    async def account(self) -> Account:
+        account = await self.store.account(ACCOUNT)
+        assert account is not None
+        return account
+
+    async def entries(self, record: Record) -> list[Entry]:
+        """Of a record's hold, oldest first."""
+        return [entry for _, entry in await self.store.entries(hold_id=record.exchange_id)][::-1]
+
+    async def agrees(self, record: Record) -> None:
+        """What must hold of any exchange: one resolution of its hold, and one amount, wherever it is told."""
+        bill = record.bill
+        if bill.lines:
+            parts = [Decimal(x.dollars) * Decimal(x.quantity) * 10**9 / x.per for x in bill.lines]
+            assert bill.cost_nanos == int(sum(parts, Decimal(0)).quantize(Decimal(1), ROUND_HALF_UP))
+        entries = await self.entries(record)
+        assert bool(entries) == (bill.account is not None)
+        if bill.account is None:
+            assert (bill.hold_nanos, bill.charge_nanos, bill.settled) == (None, None, None)
+            return
+        resolving = [entry.kind for entry in entries if entry.kind in RESOLVING]
+        assert resolving == [EntryKind.CAPTURE if bill.settled is Settled.CAPTURED else EntryKind.VOID]
+        assert sum(entry.held_nanos for entry in entries) == 0
+        assert -sum(entry.posted_nanos for entry in entries) == (bill.charge_nanos or 0)
+        assert entries[0].held_nanos == bill.hold_nanos
+
+
+RESOLVING = {EntryKind.CAPTURE, EntryKind.VOID, EntryKind.EXPIRE}
+SECRET = b"a secret for digests"
+NOW_NS = 1_800_000_000_000_000_000
+NODE = "node-1"
 
 
 def stage(
@@ -171,13 +260,56 @@ def stage(
     deployments: Sequence[Deployment] | None = None,
     keys: dict[str, str] | None = None,
     bounds: Bounds | None = None,
+    book: PriceBook | None = None,
+    trailers: Trailers = Trailers.ASKED,
+    policy: OnUpstreamFailure = OnUpstreamFailure.DELIVERED,
+    markups: Markups | None = None,
+    ready: bool = True,
+    store: MemoryStore | None = None,
+    tokenizer: Counting | None = None,
 ) -> Stage:
     deployments = [deployment("openai"), deployment("anthropic")] if deployments is None else deployments
-    log, upstream = MemoryRecordLog(), FakeUpstream(list(calls))
-    models = Models(tuple(deployments), Catalogue.from_json(b"{}"), None)
-    forwarder = Forwarder(upstream, bounds or Bounds())
-    gateway = Gateway(forwarder, models, Keys(keys or {}), log, Trails(log), clock())
-    return Stage(upstream, log, gateway)
+    store, upstream = store or MemoryStore(), FakeUpstream(list(calls), is_ready=ready)
+    tariff = Tariff(book or BOOK, markups or Markups())
+    settler = Settler(store)
+    gateway = Gateway(
+        door=Doorkeeper(Keys(keys or {}), store, SECRET, lambda: NOW_NS),
+        models=Models(tuple(deployments), Catalogue.from_json(b"{}"), None),
+        holds=Holds(store, tariff, NODE, tokenizer, patience_seconds=0.05, abandon=settler.abandon),
+        forwarder=Forwarder(upstream, bounds or Bounds(), trailers=trailers),
+        appraiser=Appraiser(tariff, policy),
+        settler=settler,
+        log=store,
+        trails=Trails(store),
+        clock=clock(),
+    )
+    return Stage(upstream, store, gateway)
+
+
+@cache
+def packaged_book() -> PriceBook:
+    return PriceBook.from_json(price_data())
+
+
+def priced(rates: Mapping[str, str], **more: Any) -> dict[str, Any]:
+    return {"prices": [{"rates": rates}], **more}
+
+
+PLAIN = {"input_mtok": "1", "output_mtok": "2"}
+BOOK = PriceBook.from_json({"format": 1, "source": {"name": "tests"}, "providers": {
+    "openai": {"models": [
+        priced(PLAIN, id="gpt-4o-mini", match=[{"starts_with": "gpt-4o-mini-"}], context=128_000),
+        priced(PLAIN, id="gpt-5"),
+    ]},
+    "anthropic": {"models": [priced(PLAIN, id="claude-haiku-4-5")]},
+    "google": {"models": [priced(PLAIN, id="gemini-3-flash")]},
+    "bedrock": {"models": [priced(PLAIN, id="amazon.nova-lite-v1:0")]},
+    "cohere": {"models": [priced(PLAIN, id="command-a")]},
+    "ollama": {"models": [priced(PLAIN, id="llama3")]},
+    "openrouter": {"models": [priced(PLAIN, id="openai/gpt-4o-mini")]},
+}})  # fmt: skip
+"""One dollar a million tokens in, two out: 1,000 and 2,000 nano-dollars a token."""
+IN, OUT = 1_000, 2_000
 
 
 def post(path: str, body: bytes, *headers: tuple[bytes, bytes]) -> Request:

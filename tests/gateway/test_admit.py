@@ -2,87 +2,84 @@ import pytest
 
 from headgate.access.keys import Keys
 from headgate.errors import BadRequest, Busy, TooLarge, Unauthorized
-from headgate.gateway.admit import admit, authenticate
+from headgate.gateway.admit import Admission, admit
+from headgate.gateway.holder import Doorkeeper
 from headgate.gateway.locate import locate
 from headgate.gateway.request import Request
-from headgate.stores.memory import MemoryRecordLog
+from headgate.stores.memory import MemoryStore
 
-from .fakes import CHAT, post
+from .fakes import BEARER, CHAT, NOW_NS, SECRET, post, virtual_key
 
 KEYS = Keys({"team-a": "a-key-of-some-length"})
 OPEN = Keys({})
 
 
-class FullLog(MemoryRecordLog):
+class FullStore(MemoryStore):
     @property
     def accepting(self) -> bool:
         return False
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        (b"authorization", b"Bearer a-key-of-some-length"),
-        (b"x-api-key", b"a-key-of-some-length"),
-        (b"api-key", b"a-key-of-some-length"),
-        (b"x-goog-api-key", b"a-key-of-some-length"),
-    ],
-)
-def test_a_key_may_come_where_the_apis_put_theirs(header: tuple[bytes, bytes]) -> None:
-    assert authenticate(post("/v1/messages", b"", header), KEYS) == "team-a"
-
-
-@pytest.mark.parametrize(
-    "headers", [(), ((b"authorization", b"Bearer wrong"),), ((b"authorization", b"a-key"), (b"x-api-key", b""))]
-)
-def test_without_a_key(headers: tuple[tuple[bytes, bytes], ...]) -> None:
-    request = post("/v1/messages", b"", *headers)
-    with pytest.raises(Unauthorized):
-        authenticate(request, KEYS)
-    assert authenticate(request, OPEN) is None
-
-
-def test_a_key_may_come_in_the_query_as_googles_does() -> None:
-    assert authenticate(Request("POST", "/v1/x", b"alt=sse&key=a-key-of-some-length", [], b""), KEYS) == "team-a"
+async def admitted(request: Request, keys: Keys = OPEN, store: MemoryStore | None = None) -> Admission:
+    store = store or MemoryStore()
+    return await admit(request, locate(request), Doorkeeper(keys, store, SECRET, lambda: NOW_NS), store)
 
 
 @pytest.mark.parametrize(
     ("keys", "theirs"), [(KEYS, [b"sk-theirs"]), (OPEN, [b"Bearer a-key-of-some-length", b"sk-theirs"])]
 )
-def test_what_is_no_gateway_key_is_the_clients_own(keys: Keys, theirs: list[bytes]) -> None:
+async def test_what_is_no_gateway_key_is_the_clients_own(keys: Keys, theirs: list[bytes]) -> None:
     headers = [(b"authorization", b"Bearer a-key-of-some-length"), (b"x-api-key", b"sk-theirs")]
-    request = Request("POST", "/v1/chat/completions", b"", headers, CHAT)
-    admission = admit(request, locate(request), keys, MemoryRecordLog())
+    admission = await admitted(Request("POST", "/v1/chat/completions", b"", headers, CHAT), keys)
     assert [value for _, value in admission.credentials] == theirs
 
 
-def test_the_ask_is_read() -> None:
-    request = post("/v1/chat/completions", CHAT)
-    admission = admit(request, locate(request), OPEN, MemoryRecordLog())
-    assert (admission.ask.model, admission.ask.stream, admission.ask.input_bytes) == ("gpt-4o-mini", True, len(CHAT))
+async def test_a_virtual_key_comes_with_its_account_and_goes_no_further() -> None:
+    store = MemoryStore()
+    await store.put_key(virtual_key())
+    admission = await admitted(post("/v1/chat/completions", CHAT, BEARER, (b"x-api-key", b"sk-theirs")), store=store)
+    assert (admission.holder.name, admission.holder.account_id) == ("alice", "team")
+    assert admission.credentials == [(b"x-api-key", b"sk-theirs")]
 
 
-def test_a_model_named_twice_is_refused() -> None:
-    request = post("/v1/chat/completions", b'{"model":"cheap","messages":[],"mod\\u0065l":"dear"}')
+async def test_the_ask_is_read() -> None:
+    ask = (await admitted(post("/v1/chat/completions", CHAT))).ask
+    assert (ask.model, ask.stream, ask.input_bytes) == ("gpt-4o-mini", True, len(CHAT))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("POST", "/v1/chat/completions", True),
+        ("POST", "/p/openai/v1/unknown", True),
+        ("GET", "/p/openai/v1/unknown", False),
+        ("GET", "/v1/responses/resp_1", False),
+        ("POST", "/v1/messages/count_tokens", False),
+    ],
+)
+async def test_what_may_cost(method: str, path: str, expected: bool) -> None:
+    request = Request(method, path, b"", [], b'{"model":"m"}' if method == "POST" else b"")
+    assert (await admitted(request)).may_cost is expected
+
+
+async def test_a_model_named_twice_is_refused() -> None:
     with pytest.raises(BadRequest):
-        admit(request, locate(request), OPEN, MemoryRecordLog())
+        await admitted(post("/v1/chat/completions", b'{"model":"cheap","messages":[],"mod\\u0065l":"dear"}'))
 
 
-def test_an_unreadable_body_is_refused_with_its_own_reason_but_not_to_strangers() -> None:
+async def test_an_unreadable_body_is_refused_with_its_own_reason_but_not_to_strangers() -> None:
     request = Request("POST", "/v1/chat/completions", b"", [], b"", TooLarge("too large"))
     with pytest.raises(TooLarge):
-        admit(request, locate(request), OPEN, MemoryRecordLog())
+        await admitted(request)
     with pytest.raises(Unauthorized):
-        admit(request, locate(request), KEYS, MemoryRecordLog())
+        await admitted(request, KEYS)
 
 
-def test_nothing_is_served_that_cannot_be_recorded() -> None:
-    request = post("/v1/chat/completions", CHAT)
+async def test_nothing_is_served_that_cannot_be_recorded() -> None:
     with pytest.raises(Busy):
-        admit(request, locate(request), OPEN, FullLog())
+        await admitted(post("/v1/chat/completions", CHAT), store=FullStore())
 
 
-def test_requests_without_a_body_have_an_empty_ask() -> None:
-    request = Request("GET", "/v1/responses/resp_1", b"", [], b"")
-    ask = admit(request, locate(request), OPEN, MemoryRecordLog()).ask
+async def test_requests_without_a_body_have_an_empty_ask() -> None:
+    ask = (await admitted(Request("GET", "/v1/responses/resp_1", b"", [], b""))).ask
     assert (ask.model, ask.response_id) == (None, "resp_1")

@@ -1,8 +1,11 @@
 """The spine: conversations in, exactly one record out."""
 
+import asyncio
 import gzip
 import json
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,13 +15,19 @@ from headgate.gateway.headers import CREDENTIALS
 from headgate.gateway.relay import Patience
 from headgate.gateway.request import Request
 from headgate.gateway.upstream import Head, UpstreamRequest
+from headgate.ledger.commands import Checkpoint, Command
+from headgate.ledger.entries import AccountKind, EntryKind, Outcome
 from headgate.providers import registry
 from headgate.providers.base import Deployment, OnClientGone, Secret
-from headgate.records import Ending
+from headgate.records import Bill, Ending, Settled
+from headgate.settlement import OnUpstreamFailure
+from headgate.stores.memory import MemoryStore
 from headgate.usage import Basis
 
 from .fakes import (
+    BEARER,
     CHAT,
+    CREDIT,
     DONE,
     FINISH,
     FIRST,
@@ -462,3 +471,190 @@ async def test_a_failure_between_json_lines_is_told_as_a_line(whole: bool) -> No
     assert (client.ended, client.aborted) == (whole, not whole)
     if whole:
         assert "lost" in json.loads(client.body.removeprefix(line))["error"]
+
+
+PROMPT = -(-len(CHAT) // 4) * 1_000
+"""What the prompt is estimated to cost."""
+
+
+async def test_an_exchange_with_an_account_is_held_served_and_settled() -> None:
+    scene = await stage(ok(FIRST, FINISH, USAGE, DONE)).with_key()
+    record = await scene.play(post("/v1/chat/completions", CHAT, BEARER), FakeClient())
+    assert [entry.kind for entry in await scene.entries(record)] == [EntryKind.PLACE, EntryKind.CAPTURE]
+    assert (record.key, record.key_id, record.bill.account) == ("alice", "key_1", "team")
+    account = await scene.account()
+    assert (account.posted_nanos, account.held_nanos) == (CREDIT - 12_000, 0)
+    assert scene.gateway.live.record(record.exchange_id) == record
+    assert len(scene.gateway.live) == 0
+
+
+async def test_a_refusal_before_the_hold_moves_no_money() -> None:
+    scene, client = await stage().with_key(models=("claude-*",)), FakeClient()
+    record = await scene.play(post("/v1/chat/completions", CHAT, BEARER), client)
+    assert (client.status, record.ending, record.bill) == (403, Ending.NEVER_SENT, Bill(cost_nanos=0))
+    assert (await scene.account()).posted_nanos == CREDIT
+
+
+@pytest.mark.parametrize(
+    ("more", "path", "status"),
+    [
+        ({"models": ("claude-*",)}, "/v1/chat/completions", 403),
+        ({"models": ("GPT-4o*",)}, "/v1/chat/completions", 200),
+        ({"providers": ("anthropic",)}, "/p/openai/v1/chat/completions", 403),
+        ({"providers": ("anthropic",)}, "/v1/chat/completions", 403),
+        ({"models": ("gpt-*",)}, "/p/openai/v1/unknown", 403),
+        ({"providers": ("openai",)}, "/v1/chat/completions", 200),
+    ],
+)
+async def test_a_key_may_use_what_it_was_made_for(more: dict[str, Any], path: str, status: int) -> None:
+    scene, client = await stage(ok(FIRST, FINISH, USAGE, DONE)).with_key(AccountKind.POSTPAID, **more), FakeClient()
+    await scene.play(post(path, CHAT, BEARER), client)
+    assert client.status == status
+    assert len(scene.upstream.requests) == (status == 200)
+
+
+class Faulty(FakeClient):
+    """Fails as no client should, from its second chunk on."""
+
+    async def write(self, chunk: bytes) -> None:
+        if self.chunks:
+            raise RuntimeError("a fault of ours")
+        await super().write(chunk)
+
+
+@pytest.mark.parametrize(
+    ("policy", "charge"),
+    [
+        (OnUpstreamFailure.DELIVERED, PROMPT + 4_000),
+        (OnUpstreamFailure.NEVER, 0),
+        (OnUpstreamFailure.ALWAYS, PROMPT + 4_000),
+    ],
+)
+async def test_after_a_fault_of_ours_what_was_delivered_is_still_known(
+    policy: OnUpstreamFailure, charge: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene, client = await stage(ok(FIRST, FINISH, USAGE, DONE), policy=policy).with_key(), Faulty()
+    record = await scene.play(post("/v1/chat/completions", CHAT, BEARER), client)
+    assert (record.ending, record.status, client.aborted) == (Ending.GATEWAY_FAILED, 499, True)
+    assert (record.bill.charge_nanos, record.bill.cost_nanos) == (charge, PROMPT + 4_000)
+    assert "a fault of ours" in caplog.text
+    assert scene.upstream.calls[0].aborted
+
+
+async def test_a_fault_before_anything_was_sent_is_paid_by_nobody() -> None:
+    scene = await stage().with_key()  # no call to open
+    record = await scene.play(post("/v1/chat/completions", CHAT, BEARER), FakeClient())
+    assert (record.ending, record.bill.settled, record.bill.charge_nanos) == (Ending.GATEWAY_FAILED, Settled.VOIDED, 0)
+
+
+class Stuck(FakeClient):
+    """Takes a head, and no byte more."""
+
+    waits = False
+
+    async def write(self, chunk: bytes) -> None:
+        del chunk
+        self.waits = True
+        await asyncio.Event().wait()
+
+
+async def test_an_exchange_that_is_cancelled_settles_and_is_recorded() -> None:
+    """The gateway stops, and this client does not take what it is sent."""
+    scene, client = await stage(ok(FIRST, HANG)).with_key(), Stuck()
+    playing = asyncio.create_task(scene.play(post("/v1/chat/completions", CHAT, BEARER), client))
+    while not client.waits:
+        await asyncio.sleep(0)
+    playing.cancel()
+    record = await playing
+    assert (record.ending, client.aborted, record.error) == (
+        Ending.GATEWAY_FAILED, True, "gateway_unavailable: The gateway is stopping.",
+    )  # fmt: skip
+    assert record.bill.cost_nanos == PROMPT + 4_000
+
+
+async def test_a_refused_usage_option_is_settled_once_with_both_attempts() -> None:
+    scene = await stage(refused(), ok(FIRST, FINISH, USAGE, DONE), ready=False).with_key()
+    record = await scene.play(post("/v1/chat/completions", CHAT, BEARER), FakeClient())
+    assert (len(record.attempts), record.bill.charge_nanos) == (2, 12_000)
+    assert [entry.kind for entry in await scene.entries(record)] == [EntryKind.PLACE, EntryKind.CAPTURE]
+    assert None not in scene.upstream.clearances, "each new connection is cleared"
+
+
+async def test_the_books_know_before_a_new_connection_is_used_and_not_before() -> None:
+    sent: list[bool] = []
+
+    class Watched(FakeCall):
+        async def head(self) -> Head:
+            sent.extend([await self.says()])
+            head = await super().head()
+            sent.extend([await self.says()])
+            return head
+
+        async def says(self) -> bool:
+            (hold,) = await scene.store.open_holds()
+            return hold.sent
+
+    for ready in (False, True):
+        scene = await stage(Watched(ok().answer, [FIRST, FINISH, USAGE, DONE]), ready=ready).with_key()
+        await scene.play(post("/v1/chat/completions", CHAT, BEARER), FakeClient())
+    assert sent == [False, True, True, True]
+
+
+class Unwilling(MemoryStore):
+    """Takes holds, and nothing that says that they were sent."""
+
+    async def submit(self, command: Command) -> Outcome:
+        if isinstance(command, Checkpoint):
+            await asyncio.Event().wait()
+        return await super().submit(command)
+
+
+async def test_what_cannot_be_cleared_is_not_sent_and_given_back() -> None:
+    call, client = FakeCall(ok().answer, [FIRST]), FakeClient()
+    scene = await stage(call, ready=False, store=Unwilling()).with_key()
+    record = await scene.play(post("/v1/chat/completions", CHAT, BEARER), client)
+    assert (client.status, call.sent, record.ending) == (503, False, Ending.NEVER_SENT)
+    assert (record.bill.settled, record.bill.charge_nanos, record.bill.cost_nanos) == (Settled.VOIDED, 0, 0)
+
+
+async def test_a_batch_and_its_results_are_one_charge() -> None:
+    created, done = b'{"id":"batch_1","object":"batch"}', b'{"id":"batch_1","object":"batch","output_file_id":"file-7"}'
+    lines = [(b"content-type", b"application/octet-stream")]
+    results = (FakeCall(Head(200, lines), [BATCH_LINE * 2]) for _ in range(2))
+    calls = (FakeCall(Head(200, JSON), [body]) for body in (created, done))
+    scene = await stage(*calls, *results).with_key(AccountKind.POSTPAID)
+    records = [
+        await scene.play(Request(method, path, b"", [BEARER], body), FakeClient())
+        for method, path, body in (
+            ("POST", "/v1/batches", b'{"input_file_id":"file-1","endpoint":"/v1/chat/completions"}'),
+            ("GET", "/v1/batches/batch_1", b""),
+            ("GET", "/v1/files/file-7/content", b""),
+            ("GET", "/v1/files/file-7/content", b""),
+        )
+    ]
+    assert [record.bill.charge_nanos for record in records] == [None, None, 2 * 12_000, None]
+    assert (await scene.account()).posted_nanos == CREDIT - 24_000
+
+
+class FailsAtTheEnd(FakeClient):
+    """Takes everything but the end."""
+
+    async def end(self, trailers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        del trailers
+        raise RuntimeError("a fault of ours")
+
+
+async def test_a_poll_that_counted_is_charged_though_its_answer_failed_in_the_end() -> None:
+    queued = b'{"id":"resp_1","object":"response","status":"queued","model":"gpt-5","usage":null}'
+    output = b'[{"type":"message","role":"assistant","content":[{"type":"output_text","text":"Hello"}]}]'
+    usage = b'{"input_tokens":5,"output_tokens":7,"total_tokens":12}'
+    whole = queued.replace(b'"queued"', b'"completed","output":' + output).replace(b"null", usage)
+    scene = await stage(*(FakeCall(Head(200, JSON), [body]) for body in (queued, whole, whole))).with_key(
+        AccountKind.POSTPAID
+    )
+    poll = Request("GET", "/v1/responses/resp_1", b"", [BEARER], b"")
+    await scene.play(post("/v1/responses", b'{"model":"gpt-5","input":"hi","background":true}', BEARER), FakeClient())
+    bills = [(await scene.play(poll, client)).bill for client in (FailsAtTheEnd(), FakeClient())]
+    assert [bill.cost_nanos for bill in bills] == [5_000 + 14_000, None]
+    assert (await scene.account()).posted_nanos == CREDIT - sum(bill.charge_nanos or 0 for bill in bills)
+    assert bills[0].charge_nanos, "nobody else will be charged for it"

@@ -1,22 +1,22 @@
 import json
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from headgate.dialects.base import Ask
-from headgate.errors import HeadgateError, UpstreamCut, UpstreamTimeout
+from headgate.errors import HeadgateError, UpstreamTimeout
 from headgate.framing.eventstream import encode
 from headgate.gateway.admit import Admission
-from headgate.gateway.forward import Farewell, Forwarded, Forwarder, ending_of, prepare
+from headgate.gateway.answering import Forwarded
+from headgate.gateway.forward import Farewell, Forwarder, prepare
+from headgate.gateway.holder import NOBODY
+from headgate.gateway.live import Running
 from headgate.gateway.locate import locate
-from headgate.gateway.relay import Relayed
 from headgate.gateway.request import Opening, Request
 from headgate.gateway.upstream import Head, TimeLimits
 from headgate.providers.base import OnClientGone, Secret
 from headgate.records import Ending
 from headgate.routing.models import Route
-from headgate.usage import Reading
 
 from .fakes import CHAT, DONE, FIRST, HANG, JSON, FakeCall, FakeClient, FakeUpstream, deployment, ok, post
 
@@ -24,17 +24,25 @@ from .fakes import CHAT, DONE, FIRST, HANG, JSON, FakeCall, FakeClient, FakeUpst
 def admission(request: Request) -> Admission:
     place = locate(request)
     ask = place.dialect.read_ask(request.body, request.headers) if place.dialect else Ask()
-    return Admission(request, place, ask, None)
+    return Admission(request, place, ask, NOBODY)
 
 
 def route(name: str, model: str | None = "gpt-4o-mini") -> Route:
     return Route(deployment(name), model)
 
 
+async def unconcluded(forwarded: Forwarded) -> Forwarded:
+    return forwarded
+
+
+async def forward(call: FakeCall, asked: Admission, to: Route, client: FakeClient) -> Forwarded:
+    running = Running(Opening("ex_1", 0, 0, lambda: 5), asked, to, None)
+    return await Forwarder(FakeUpstream([call])).forward(running, client, unconcluded)
+
+
 async def run(call: FakeCall, client: FakeClient, request: Request | None = None) -> Forwarded:
     asked = admission(request or post("/v1/chat/completions", CHAT))
-    opening = Opening("ex_1", 0, 0, lambda: 5)
-    return await Forwarder(FakeUpstream([call])).forward(asked, route("openai"), client, opening)
+    return await forward(call, asked, route("openai"), client)
 
 
 def test_usage_is_asked_for_only_where_it_must_be() -> None:
@@ -84,13 +92,15 @@ async def test_no_answer_in_time() -> None:
     assert forwarded.attempts[0].status is None
 
 
-async def test_a_document_that_breaks_off_breaks_the_connection() -> None:
+async def test_a_document_that_breaks_off_is_a_whole_error() -> None:
     client = FakeClient()
     body = CHAT.replace(b'"stream":true,', b"")
     call = ok(b'{"id":"c1",', UpstreamTimeout("silent"), headers=[*JSON, (b"content-length", b"900")])
     forwarded = await run(call, client, post("/v1/chat/completions", body))
-    assert (client.aborted, client.ended, forwarded.ending) == (True, False, Ending.UPSTREAM_CUT)
-    assert client.body == b'{"id":"c1",'
+    assert (client.aborted, client.ended, forwarded.ending) == (False, True, Ending.UPSTREAM_CUT)
+    assert (client.status, forwarded.status, forwarded.upstream_status) == (504, 504, 200)
+    assert json.loads(client.body)["error"]["code"] == "upstream_timeout"
+    assert forwarded.bytes_out == len(client.body)
 
 
 async def test_a_stopping_gateway_says_so() -> None:
@@ -135,36 +145,6 @@ async def test_head_without_a_body() -> None:
     assert forwarded.first_byte_ns is None
 
 
-ENDED, CUT, LEFT, STOPPED = {"ended": True}, {"error": UpstreamCut("lost")}, {"left": True}, dict[str, Any]()
-DONE_SEEN, NO_END, TOLD = {"terminal_evidence": "[DONE]"}, dict[str, Any](), {"in_stream_error": "overloaded"}
-
-
-@pytest.mark.parametrize(
-    ("relayed", "status", "reading", "metered", "ending"),
-    [
-        (ENDED, 200, DONE_SEEN, True, Ending.COMPLETE),
-        (ENDED, 200, NO_END, False, Ending.COMPLETE),
-        (CUT, 200, DONE_SEEN, True, Ending.COMPLETE),
-        (ENDED, 200, NO_END, True, Ending.INCOMPLETE),
-        (LEFT, 200, NO_END, True, Ending.CLIENT_LEFT),
-        (LEFT, 200, DONE_SEEN, True, Ending.COMPLETE),
-        (LEFT | ENDED, 200, DONE_SEEN, True, Ending.CLIENT_LEFT),
-        (CUT, 200, NO_END, True, Ending.UPSTREAM_CUT),
-        (STOPPED, 200, NO_END, True, Ending.GATEWAY_FAILED),
-        (ENDED, 200, DONE_SEEN | TOLD, True, Ending.UPSTREAM_ERROR),
-        (LEFT, 200, TOLD, True, Ending.UPSTREAM_ERROR),
-        (CUT, 200, TOLD, True, Ending.UPSTREAM_ERROR),
-        (ENDED, 429, NO_END, True, Ending.REFUSED),
-        (CUT, 500, TOLD, True, Ending.REFUSED),
-    ],
-)  # fmt: skip
-def test_every_outcome_has_one_name(
-    relayed: dict[str, Any], status: int, reading: dict[str, Any], metered: bool, ending: Ending
-) -> None:
-    went = Relayed(bytes_in=9, bytes_out=9, first_byte_ns=1, **relayed)
-    assert ending_of(went, status, Reading(**reading), metered=metered) is ending
-
-
 CONVERSE = "/model/amazon.nova-lite-v1%3A0/converse-stream"
 EVENTS = [(b"content-type", b"application/vnd.amazon.eventstream")]
 EVENT = encode({":message-type": "event", ":event-type": "messageStart"}, b'{"role":"assistant"}')
@@ -195,8 +175,7 @@ async def converse(*steps: bytes | HeadgateError) -> tuple[FakeClient, Forwarded
     client = FakeClient()
     asked = admission(post(CONVERSE, b"{}"))
     call = ok(*steps, headers=EVENTS)
-    opening = Opening("ex_1", 0, 0, lambda: 5)
-    return client, await Forwarder(FakeUpstream([call])).forward(asked, route("bedrock", None), client, opening)
+    return client, await forward(call, asked, route("bedrock", None), client)
 
 
 async def test_a_binary_stream_that_breaks_off_between_frames_is_told() -> None:

@@ -1,88 +1,190 @@
+"""What the gateway answers by itself."""
+
 import json
 from typing import Any
 
 import pytest
 
 from headgate.access.keys import Keys
-from headgate.gateway.local import LocalAnswers
+from headgate.errors import Busy
+from headgate.gateway.holder import Doorkeeper
+from headgate.gateway.live import Live
+from headgate.gateway.local import LocalAnswer, LocalAnswers
 from headgate.gateway.request import Request
+from headgate.records import Record
 from headgate.routing.catalogue import Catalogue
 from headgate.routing.models import Models
-from headgate.stores.memory import MemoryRecordLog
+from headgate.stores.memory import MemoryStore
 
-from .fakes import deployment
+from .fakes import (
+    BEARER,
+    CHAT,
+    DONE,
+    FINISH,
+    FIRST,
+    KEY_TEXT,
+    SECRET,
+    USAGE,
+    FakeClient,
+    Stage,
+    deployment,
+    ok,
+    post,
+    stage,
+    virtual_key,
+)
 
 CATALOGUE = Catalogue.from_json(b'{"openai":["gpt-4o-mini"],"anthropic":["claude-haiku-4-5"],"groq":["llama"]}')
 
 
-def local(keys: dict[str, str] | None = None, log: MemoryRecordLog | None = None) -> LocalAnswers:
+def local(keys: dict[str, str] | None = None, store: MemoryStore | None = None) -> LocalAnswers:
     models = Models((deployment("openai"), deployment("anthropic")), CATALOGUE, None)
-    return LocalAnswers(models, Keys(keys or {}), log or MemoryRecordLog(), "1.0")
+    store = store or MemoryStore()
+    return LocalAnswers(models, Doorkeeper(Keys(keys or {}), store, SECRET, lambda: 0), store, Live(), "1.0")
 
 
 def get(path: str, *headers: tuple[bytes, bytes], method: str = "GET") -> Request:
     return Request(method, path, b"", list(headers), b"")
 
 
-def body(answers: LocalAnswers, request: Request) -> Any:
-    answer = answers.answer(request)
+async def answered(answers: LocalAnswers, request: Request) -> LocalAnswer:
+    answer = await answers.answer(request)
     assert answer is not None
     assert dict(answer.headers)[b"content-length"] == str(len(answer.body)).encode()
-    return json.loads(answer.body)
+    return answer
+
+
+async def body(answers: LocalAnswers, request: Request) -> Any:
+    return json.loads((await answered(answers, request)).body)
 
 
 @pytest.mark.parametrize(("method", "path"), [("HEAD", "/"), ("GET", "/"), ("HEAD", "/api/hello"), ("GET", "/health")])
-def test_probes_need_no_key(method: str, path: str) -> None:
-    answer = local({"a": "k" * 16}).answer(get(path, method=method))
-    assert answer is not None
-    assert answer.status == 200
+async def test_probes_need_no_key(method: str, path: str) -> None:
+    assert (await answered(local({"a": "k" * 16}), get(path, method=method))).status == 200
 
 
-def test_health_tells_when_records_cannot_be_written() -> None:
-    class FullLog(MemoryRecordLog):
+async def test_health_tells_when_records_cannot_be_written() -> None:
+    class FullLog(MemoryStore):
         @property
         def accepting(self) -> bool:
             return False
 
-    answer = local(log=FullLog()).answer(get("/health"))
-    assert answer is not None
-    assert answer.status == 503
+    assert (await answered(local(store=FullLog()), get("/health"))).status == 503
 
 
-def test_the_list_names_what_can_be_asked_for_here() -> None:
-    listed = body(local(), get("/v1/models"))
+async def test_the_list_names_what_can_be_asked_for_here() -> None:
+    listed = await body(local(), get("/v1/models"))
     assert listed["object"] == "list"
     assert {model["id"] for model in listed["data"]} == {"gpt-4o-mini", "claude-haiku-4-5"}
 
 
-def test_anthropic_clients_get_their_shape() -> None:
-    listed = body(local(), get("/v1/models", (b"anthropic-version", b"2023-06-01")))
+async def test_anthropic_clients_get_their_shape() -> None:
+    listed = await body(local(), get("/v1/models", (b"anthropic-version", b"2023-06-01")))
     assert {model["type"] for model in listed["data"]} == {"model"}
     assert listed["first_id"] == listed["data"][0]["id"]
 
 
 @pytest.mark.parametrize("header", [b"x-goog-api-client", b"x-goog-api-key"])
-def test_googles_clients_get_their_shape(header: bytes) -> None:
-    listed = body(local(), get("/v1/models", (header, b"x")))
+async def test_googles_clients_get_their_shape(header: bytes) -> None:
+    listed = await body(local(), get("/v1/models", (header, b"x")))
     assert {model["name"] for model in listed["models"]} == {"models/gpt-4o-mini", "models/claude-haiku-4-5"}
-    one = body(local(), get("/v1/models/gpt-4o-mini", (header, b"x")))
+    one = await body(local(), get("/v1/models/gpt-4o-mini", (header, b"x")))
     assert one == {"name": "models/gpt-4o-mini", "displayName": "gpt-4o-mini"}
 
 
-def test_one_model() -> None:
-    assert body(local(), get("/v1/models/gpt-4o-mini"))["owned_by"] == "openai"
-    answer = local().answer(get("/v1/models/nobody"))
-    assert answer is not None
-    assert answer.status == 404
+async def test_one_model() -> None:
+    assert (await body(local(), get("/v1/models/gpt-4o-mini")))["owned_by"] == "openai"
+    assert (await answered(local(), get("/v1/models/nobody"))).status == 404
 
 
-def test_the_list_asks_for_a_key() -> None:
-    answer = local({"a": "k" * 16}).answer(get("/v1/models"))
-    assert answer is not None
-    assert answer.status == 401
+async def test_the_list_asks_for_a_key() -> None:
+    assert (await answered(local({"a": "k" * 16}), get("/v1/models"))).status == 401
 
 
-def test_everything_else_is_an_exchange() -> None:
-    assert local().answer(get("/v1/models", (b"x-provider", b"openai"))) is None
-    assert local().answer(get("/p/openai/v1/models")) is None
-    assert local().answer(get("/v1/chat/completions", method="POST")) is None
+@pytest.mark.parametrize(
+    ("models", "providers", "seen"),
+    [
+        ((), (), {"gpt-4o-mini", "claude-haiku-4-5"}),
+        (("gpt-*",), (), {"gpt-4o-mini"}),
+        ((), ("anthropic",), {"claude-haiku-4-5"}),
+        (("gpt-*",), ("anthropic",), set()),
+    ],
+)
+async def test_a_virtual_key_sees_what_it_may_use(
+    models: tuple[str, ...], providers: tuple[str, ...], seen: set[str]
+) -> None:
+    store = MemoryStore()
+    await store.put_key(virtual_key(models=models, providers=providers))
+    listed = await body(local(store=store), get("/v1/models", BEARER))
+    assert {model["id"] for model in listed["data"]} == seen
+    for name in ("gpt-4o-mini", "claude-haiku-4-5"):
+        one = await answered(local(store=store), get(f"/v1/models/{name}", BEARER))
+        assert one.status == (200 if name in seen else 404)
+
+
+async def test_everything_else_is_an_exchange() -> None:
+    assert await local().answer(get("/v1/models", (b"x-provider", b"openai"))) is None
+    assert await local().answer(get("/p/openai/v1/models")) is None
+    assert await local().answer(get("/v1/chat/completions", method="POST")) is None
+    assert await local().answer(get("/v1/exchanges/ex_1", method="DELETE")) is None
+
+
+def beside(scene: Stage) -> LocalAnswers:
+    gateway = scene.gateway
+    return LocalAnswers(gateway.models, gateway.door, scene.store, gateway.live, "1.0")
+
+
+async def test_an_exchange_tells_what_it_cost_to_the_key_that_made_it() -> None:
+    scene = await stage(ok(FIRST, FINISH, USAGE, DONE), keys={"team-b": "an-operators-key"}).with_key()
+    await scene.store.put_key(virtual_key(b"hg-another-key", "key_2"))
+    record = await scene.play(post("/v1/chat/completions", CHAT, BEARER), FakeClient())
+    path = f"/v1/exchanges/{record.exchange_id}"
+    told = await body(beside(scene), get(path, BEARER))
+    assert told == record.as_json()
+    assert (told["charge_nanos"], told["settled"]) == (12_000, "captured")
+    for theirs, status in ((b"hg-another-key", 404), (b"an-operators-key", 404), (b"hg-unknown", 401)):
+        answer = await answered(beside(scene), get(path, (b"authorization", b"Bearer " + theirs)))
+        assert answer.status == status, theirs
+        assert b"12000" not in answer.body
+    assert (await answered(beside(scene), get(path))).status == 401
+    assert (await answered(beside(scene), get("/v1/exchanges/ex_9", BEARER))).status == 404
+
+
+async def test_after_a_restart_the_log_tells_it() -> None:
+    scene = await stage(ok(FIRST, FINISH, USAGE, DONE)).with_key()
+    record = await scene.play(post("/v1/chat/completions", CHAT, BEARER), FakeClient())
+    fresh = local(store=scene.store)
+    assert (await body(fresh, get(f"/v1/exchanges/{record.exchange_id}", BEARER)))["charge_nanos"] == 12_000
+
+
+async def test_an_exchange_under_way_says_so_to_its_own_key_only() -> None:
+    seen: list[tuple[int, Any]] = []
+    scene = await stage(ok(FIRST + FINISH + USAGE + DONE)).with_key()
+    await scene.store.put_key(virtual_key(b"hg-another-key", "key_2"))
+
+    class Looks(FakeClient):
+        async def write(self, chunk: bytes) -> None:
+            for text in (KEY_TEXT, b"hg-another-key"):
+                asked = get("/v1/exchanges/ex_1", (b"authorization", b"Bearer " + text))
+                answer = await answered(beside(scene), asked)
+                seen.append((answer.status, json.loads(answer.body)))
+            await super().write(chunk)
+
+    await scene.play(post("/v1/chat/completions", CHAT, BEARER), Looks())
+    assert seen[0] == (202, {"exchange_id": "ex_1", "status": "running"})
+    assert [status for status, _ in seen] == [202, 404]
+
+
+async def test_where_the_gateway_is_open_everyone_is_nobody() -> None:
+    scene = stage(ok(FIRST, FINISH, USAGE, DONE))
+    record = await scene.play(post("/v1/chat/completions", CHAT), FakeClient())
+    assert (await body(beside(scene), get(f"/exchanges/{record.exchange_id}")))["ending"] == "complete"
+
+
+async def test_while_the_log_cannot_be_read_that_is_said() -> None:
+    class Away(MemoryStore):
+        async def find(self, exchange_id: str) -> Record | None:
+            del exchange_id
+            raise Busy("The database cannot be read at the moment.")
+
+    assert (await answered(local(store=Away()), get("/v1/exchanges/ex_1"))).status == 503

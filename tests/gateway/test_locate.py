@@ -2,7 +2,7 @@ import pytest
 
 from headgate.dialects.base import Metering
 from headgate.errors import BadRequest, HeadgateError, NotFound
-from headgate.gateway.locate import below_version, locate
+from headgate.gateway.locate import Place, below_version, locate, may_cost
 from headgate.gateway.request import Request
 
 
@@ -107,3 +107,47 @@ def test_refusals(request_: Request, error: type[HeadgateError]) -> None:
 
 def test_below_version() -> None:
     assert [below_version(p) for p in ("/v1/a", "/a", "/v1beta/a")] == ["/a", "/a", "/v1beta/a"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "costs"),
+    [
+        ("POST", "/v1/chat/completions", [], True),
+        ("POST", "/v1/embeddings", [], True),
+        ("POST", "/v1/messages/count_tokens", [], False),
+        ("GET", "/v1/responses/resp_1", [], False),
+        ("POST", "/v1/batches", [], False),  # billed by what will be read
+        ("POST", "/v1/messages/batches", [], False),
+        ("DELETE", "/v1/responses/resp_1", [], False),
+        # a path that nobody here understands
+        ("POST", "/p/openai/v1/fine_tuning/jobs", [], True),
+        ("GET", "/p/openai/v1/fine_tuning/jobs", [], False),
+        ("DELETE", "/p/openai/v1/files/f", [], False),
+        ("POST", "/p/openai/v1/chat/completions", [], True),
+        ("POST", "/v1/evals", [(b"x-provider", b"openai")], True),
+        ("GET", "/v1/evals", [(b"x-provider", b"openai")], False),
+    ],
+)
+def test_what_may_cost(method: str, path: str, headers: list[tuple[bytes, bytes]], costs: bool) -> None:
+    assert may_cost(method, locate(ask(method, path, b"{}", *headers))) is costs
+
+
+def test_a_post_whose_place_was_never_found_may_cost_as_far_as_anyone_can_tell() -> None:
+    assert may_cost("POST", None)
+    assert not may_cost("GET", None)
+    assert may_cost("POST", Place("/anything"))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "billed", "metered"),
+    [
+        ("POST", "/v1/chat/completions", True, True),
+        ("GET", "/v1/responses/resp_1", False, True),
+        ("POST", "/v1/batches", False, True),
+        ("POST", "/v1/messages/count_tokens", False, False),
+        ("POST", "/p/openai/v1/fine_tuning/jobs", False, False),
+    ],
+)
+def test_what_is_billed_and_what_matters_for_the_books(method: str, path: str, billed: bool, metered: bool) -> None:
+    place = locate(ask(method, path))
+    assert (place.billed, place.metered) == (billed, metered)

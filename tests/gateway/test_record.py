@@ -1,12 +1,18 @@
+from dataclasses import replace
+
 import pytest
 
 from headgate.gateway.locate import Place, locate
-from headgate.gateway.record import Trails, counts, may_cost
+from headgate.gateway.record import Trails, counts, named
 from headgate.gateway.request import Request
+from headgate.gateway.upstream import Head
 from headgate.records import Trail
-from headgate.stores.memory import MemoryRecordLog
+from headgate.stores.memory import MemoryStore
 from headgate.usage import Basis, Reading, Usage
 
+from .fakes import JSON, FakeCall, FakeClient, post, stage
+
+QUEUED = b'{"id":"resp_1","object":"response","status":"queued","model":"gpt-5","usage":null}'
 CREATE = locate(Request("POST", "/v1/responses", b"", [], b""))
 POLL = locate(Request("GET", "/v1/responses/resp_1", b"", [], b""))
 FREE = locate(Request("POST", "/v1/responses/input_tokens", b"", [], b""))
@@ -30,42 +36,61 @@ def reading(basis: Basis) -> Reading:
         (Place("/audio/speech"), Basis.NONE, None, False),
     ],
 )
-def test_what_counts(place: Place, basis: Basis, trail: Trail | None, expected: bool) -> None:
-    trails = Trails(MemoryRecordLog())
+async def test_what_counts(place: Place, basis: Basis, trail: Trail | None, expected: bool) -> None:
+    trails = Trails(MemoryStore())
     if trail is not None:
         trails.note("resp_1", trail)
-    assert counts(place, reading(basis), trails) is expected
+    assert await counts(place, reading(basis), trails) is expected
+
+
+async def test_free_operations_have_no_reading_to_count() -> None:
+    assert not await counts(FREE, Reading(), Trails(MemoryStore()))
+
+
+async def test_what_was_counted_stays_counted() -> None:
+    trails = Trails(MemoryStore())
+    trails.note("resp_1", Trail("openai", counted=True))
+    trails.note("resp_1", Trail("openai", counted=False))
+    assert await trails.find("resp_1") == Trail("openai", counted=True)
+
+
+async def test_memory_is_bounded() -> None:
+    trails = Trails(MemoryStore())
+    for n in range(10_001):
+        trails.note(f"resp_{n}", Trail("openai", counted=True))
+    assert await trails.find("resp_0") is None
+    assert await trails.find("resp_10000") is not None
+
+
+async def test_after_a_restart_the_log_knows() -> None:
+    log = MemoryStore()
+    scene = stage(FakeCall(Head(200, JSON), [QUEUED]))
+    await scene.play(post("/v1/responses", b'{"model":"gpt-5","input":"hi","background":true}'), FakeClient())
+    log.append(scene.records()[0])
+    assert await Trails(log).find("resp_1") == Trail("openai", counted=False)
+
+
+async def test_what_was_noted_while_the_log_was_asked_stays() -> None:
+    class Slow(MemoryStore):
+        async def trail(self, response_id: str) -> Trail | None:
+            trails.note(response_id, Trail("openai", counted=True))
+            return Trail("openai", counted=False)
+
+    trails = Trails(Slow())
+    assert await trails.find("resp_1") == Trail("openai", counted=True)
+
+
+def test_results_come_under_the_id_in_their_path() -> None:
+    results = locate(Request("GET", "/v1/files/file-7/content", b"", [], b""))
+    told = Reading(Usage(output_tokens=1), Basis.REPORTED)
+    assert named(told, results).response_id == "file-7"
+    assert named(told, None).response_id is None
+    assert named(replace(told, response_id="own"), results).response_id == "own"
+    assert named(Reading(), results).response_id is None, "nothing was read"
 
 
 @pytest.mark.parametrize(
-    ("method", "place", "expected"),
-    [
-        ("POST", CREATE, True),
-        ("GET", POLL, False),
-        ("POST", FREE, False),
-        ("POST", Place("/audio/speech"), True),
-        ("GET", Place("/files"), False),
-        ("POST", None, True),
-    ],
+    ("basis", "expected"), [(Basis.REPORTED, True), (Basis.PARTIAL, False), (Basis.ESTIMATED, False)]
 )
-def test_what_may_cost(method: str, place: Place | None, expected: bool) -> None:
-    assert may_cost(Request(method, "/", b"", [], b""), place) is expected
-
-
-def test_free_operations_have_no_reading_to_count() -> None:
-    assert not counts(FREE, Reading(), Trails(MemoryRecordLog()))
-
-
-def test_what_was_counted_stays_counted() -> None:
-    trails = Trails(MemoryRecordLog())
-    trails.note("resp_1", Trail("openai", counted=True))
-    trails.note("resp_1", Trail("openai", counted=False))
-    assert trails.find("resp_1") == Trail("openai", counted=True)
-
-
-def test_memory_is_bounded() -> None:
-    trails = Trails(MemoryRecordLog())
-    for n in range(10_001):
-        trails.note(f"resp_{n}", Trail("openai", counted=True))
-    assert trails.find("resp_0") is None
-    assert trails.find("resp_10000") is not None
+async def test_of_what_goes_on_without_its_client_only_the_report_counts(basis: Basis, expected: bool) -> None:
+    assert await counts(CREATE, reading(basis), Trails(MemoryStore()), deferred=True) is expected

@@ -15,4 +15,4 @@ def test_the_fakes_play_the_protocols() -> None:
 
 async def test_the_real_client_fulfils_them() -> None:
     upstream: Upstream = HttpUpstream()
-    assert inspect.signature(upstream.open).parameters.keys() == {"request"}
+    assert inspect.signature(upstream.open).parameters.keys() == {"request", "clearance"}

@@ -7,16 +7,14 @@ from typing import Any
 
 import pytest
 
-from headgate.access.keys import Keys
-from headgate.errors import BadRequest, TooLarge, UnsupportedEncoding, UpstreamCut
+from headgate.errors import BadRequest, ConfigError, TooLarge, UnsupportedEncoding, UpstreamCut
 from headgate.gateway.local import LocalAnswers
 from headgate.gateway.request import ClientGone
-from headgate.net.asgi import BREAK_EXTENSION, Application, AsgiClient, read_request
+from headgate.net.asgi import BREAK_EXTENSION, TRAILERS_EXTENSION, Application, AsgiClient, Lifecycle, read_request
 from headgate.records import Ending
 from headgate.routing.catalogue import Catalogue
 from headgate.routing.models import Models
-from headgate.stores.memory import MemoryRecordLog
-from tests.gateway.fakes import CHAT, DONE, FIRST, HANG, FakeCall, Stage, ok, stage
+from tests.gateway.fakes import BEARER, CHAT, DONE, FINISH, FIRST, HANG, USAGE, FakeCall, Stage, ok, stage
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -57,21 +55,27 @@ def scope(path: str, headers: Headers = (), **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class Closing:
+class Life:
+    """Notes what is asked of it."""
+
     def __init__(self) -> None:
         self.order: list[str] = []
 
-    async def upstream(self) -> None:
+    async def start(self) -> None:
+        self.order.append("start")
+
+    async def close_upstream(self) -> None:
         self.order.append("upstream")
 
-    def log(self) -> None:
-        self.order.append("log")
+    async def close(self) -> None:
+        self.order.append("books")
 
 
-def application(scene: Stage, closing: Closing | None = None) -> Application:
-    closing = closing or Closing()
-    local = LocalAnswers(Models((), Catalogue.from_json(b"{}"), None), Keys({}), MemoryRecordLog(), "1")
-    return Application(scene.gateway, local, 1000, closing.upstream, closing.log)
+def application(scene: Stage, life: Life | None = None, **more: Any) -> Application:
+    life, gateway = life or Life(), scene.gateway
+    local = LocalAnswers(Models((), Catalogue.from_json(b"{}"), None), gateway.door, scene.store, gateway.live, "1")
+    lifecycle = Lifecycle(life.start, life.close_upstream, life.close)
+    return Application(gateway, local, lifecycle, max_body_bytes=1000, **more)
 
 
 async def test_an_exchange_over_asgi() -> None:
@@ -114,28 +118,116 @@ async def test_local_answers_are_no_exchanges() -> None:
     assert not scene.records()
 
 
+class CutsTheCall(Life):
+    """Closing the upstream aborts its one call."""
+
+    def __init__(self, scene: Stage) -> None:
+        super().__init__()
+        self._scene = scene
+
+    async def close_upstream(self) -> None:
+        await super().close_upstream()
+        self._scene.upstream.calls[0].abort()
+
+    async def close(self) -> None:
+        self.order.append(f"books with {len(self._scene.records())} record")
+
+
 async def test_stopping_cuts_waits_and_closes_in_that_order() -> None:
-    call, closing = FakeCall(HANG), Closing()
-    scene, server = stage(call), Server(body(CHAT))
-
-    class CutsTheCall(Closing):
-        async def upstream(self) -> None:
-            self.order.append("upstream")
-            call.abort()
-
-        def log(self) -> None:
-            self.order.append(f"log with {len(scene.records())} record")
-
-    closing = CutsTheCall()
-    app = application(scene, closing)
+    scene, server = stage(FakeCall(HANG)), Server(body(CHAT))
+    life = CutsTheCall(scene)
+    app = application(scene, life)
     serving = asyncio.create_task(app(scope("/v1/chat/completions"), server.receive, server.send))
     await asyncio.sleep(0.01)
     lifespan = Server({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"})
     await app({"type": "lifespan"}, lifespan.receive, lifespan.send)
     await serving
     assert [m["type"] for m in lifespan.sent] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-    assert closing.order == ["upstream", "log with 1 record"]
+    assert life.order == ["start", "upstream", "books with 1 record"]
     assert server.sent[0]["status"] == 503
+
+
+async def test_a_client_that_takes_nothing_does_not_hold_up_a_stop() -> None:
+    scene = await stage(ok(FIRST, HANG)).with_key()
+
+    class Stuck(Server):
+        async def send(self, message: Any) -> None:
+            self.sent.append(dict(message))
+            if message["type"] == "http.response.body":
+                await asyncio.Event().wait()
+
+    server, life = Stuck(body(CHAT)), CutsTheCall(scene)
+    app = application(scene, life, settle_seconds=0.01)
+    asked = scope("/v1/chat/completions", [BEARER])
+    serving = asyncio.create_task(app(asked, server.receive, server.send))
+    while len(server.sent) < 2:
+        await asyncio.sleep(0)
+    await app.stop()
+    assert life.order[-1] == "books with 1 record"
+    record = scene.records()[0]
+    assert record.ending is Ending.GATEWAY_FAILED
+    await scene.agrees(record)
+    server.hang_up()
+    with pytest.raises(asyncio.CancelledError):  # the foreign server's way to have its connection broken
+        await serving
+
+
+async def test_it_starts_once_and_before_the_first_request_of_a_server_without_a_lifespan() -> None:
+    begin = asyncio.Event()
+
+    class Slow(Life):
+        async def start(self) -> None:
+            await begin.wait()
+            await super().start()
+
+    life = Slow()
+    app, servers = application(stage(), life), [Server(body(b"")) for _ in range(2)]
+    serving = [asyncio.create_task(app(scope("/health"), s.receive, s.send)) for s in servers]
+    await asyncio.sleep(0.01)
+    assert not servers[0].sent
+    begin.set()
+    await asyncio.gather(*serving)
+    assert [s.sent[0]["status"] for s in servers] == [200, 200]
+    assert life.order == ["start"]
+
+
+async def test_a_start_that_fails_is_told_to_the_server() -> None:
+    class Fails(Life):
+        async def start(self) -> None:
+            raise ConfigError("the database cannot be opened")
+
+    lifespan, app = Server({"type": "lifespan.startup"}), application(stage(), Fails())
+    await app({"type": "lifespan"}, lifespan.receive, lifespan.send)
+    assert lifespan.sent == [{"type": "lifespan.startup.failed", "message": "the database cannot be opened"}]
+    server = Server(body(b""))
+    with pytest.raises(ConfigError):
+        await app(scope("/health"), server.receive, server.send)
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "below"),
+    [
+        ("/admin/v1/accounts", "", "/admin/v1"),
+        ("/admin/v1", "", "/admin/v1"),
+        ("/llm/admin/v1/accounts", "/llm", "/llm/admin/v1"),
+        ("/admin/v10/accounts", "", None),
+        ("/v1/chat/completions", "", None),
+        ("/llm/v1/chat/completions", "/llm", None),
+    ],
+)
+async def test_the_admin_api_gets_its_own_paths_and_no_others(path: str, root: str, below: str | None) -> None:
+    seen: list[tuple[str, str]] = []
+
+    async def admin(scope: Any, receive: Any, send: Any) -> None:
+        del receive
+        seen.append((scope["path"], scope["root_path"]))
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+
+    scene, server = stage(ok(DONE)), Server(body(CHAT))
+    app = application(scene, admin=admin)
+    await app(scope(path, root_path=root), server.receive, server.send)
+    assert seen == ([] if below is None else [(path, below)])
+    assert [record.path for record in scene.records()] == ([path.removeprefix(root)] if below is None else [])
 
 
 async def test_web_sockets_are_refused() -> None:
@@ -226,3 +318,37 @@ async def test_under_a_foreign_server_the_callable_fails_instead() -> None:
     with pytest.raises(asyncio.CancelledError):
         await asyncio.create_task(application(scene)(scope("/v1/chat/completions"), server.receive, server.send))
     assert scene.records()[0].ending is Ending.UPSTREAM_CUT
+
+
+STREAM = FIRST + FINISH + USAGE + DONE
+TAKES = (b"te", b"trailers")
+
+
+@pytest.mark.parametrize(
+    ("more", "trails"),
+    [
+        ({"extensions": {TRAILERS_EXTENSION: {}}, "http_version": "1.1"}, True),
+        ({"extensions": {TRAILERS_EXTENSION: {}}, "http_version": "1.0"}, False),
+        ({"extensions": {}, "http_version": "1.1"}, False),
+        ({"http_version": "1.1"}, False),
+    ],
+    ids=["known", "http-1.0", "unknown", "no-extensions"],
+)
+async def test_trailers_go_to_a_server_that_knows_them(more: dict[str, Any], trails: bool) -> None:
+    class Trailing(Server):
+        async def send(self, message: Any) -> None:
+            self.sent.append(dict(message))
+            last = "http.response.trailers" if trails else "http.response.body"
+            if message["type"] == last and not message.get("more_body", False):
+                self.hang_up()
+
+    scene, server = await stage(ok(STREAM)).with_key(), Trailing(body(CHAT))
+    await application(scene)(scope("/v1/chat/completions", [BEARER, TAKES], **more), server.receive, server.send)
+    assert server.sent[0]["trailers"] is trails
+    told = [message["headers"] for message in server.sent if message["type"] == "http.response.trailers"]
+    cost = [
+        (b"x-headgate-cost-usd", b"0.000012"),
+        (b"x-headgate-input-tokens", b"8"),
+        (b"x-headgate-output-tokens", b"2"),
+    ]
+    assert told == ([cost] if trails else [])

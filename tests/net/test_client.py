@@ -88,6 +88,18 @@ async def test_not_reused_after(answer: bytes) -> None:
 
 
 @on_each_loop
+async def test_a_request_would_go_out_at_once_where_a_connection_waits() -> None:
+    async with serve(forever(OK)) as server, serve(forever(OK)) as other, calling() as upstream:
+        assert not upstream.ready(server.origin)
+        await fetch(upstream.open(ask(server.origin)))
+        assert (upstream.ready(server.origin), upstream.ready(other.origin)) == (True, False)
+        call = upstream.open(ask(server.origin))
+        assert not upstream.ready(server.origin), "it is in use"
+        await fetch(call)
+        assert upstream.ready(server.origin)
+
+
+@on_each_loop
 async def test_not_reused_when_the_body_was_not_read_to_its_end() -> None:
     async with serve(forever(OK)) as server, calling() as upstream:
         for _ in range(2):

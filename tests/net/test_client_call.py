@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from headgate.errors import HeadgateError, UpstreamCut, UpstreamTimeout, UpstreamUnreachable
+from headgate.errors import Busy, HeadgateError, UpstreamCut, UpstreamTimeout, UpstreamUnreachable
 from headgate.gateway.upstream import Call, CallAborted, Head
 from headgate.net.client_call import HttpCall
-from headgate.net.connection import HIGH_WATER
+from headgate.net.connection import HIGH_WATER, Connection
 from headgate.providers.base import Origin
 
 from .wire import (
@@ -591,3 +591,137 @@ async def test_a_cancelled_reader_can_still_abort() -> None:
             await reader
         call.abort()
         assert not upstream._calls
+
+
+class Gate:
+    """A clearance that takes its time, or refuses."""
+
+    def __init__(self, refusal: Exception | None = None, *, is_open: bool = False) -> None:
+        self.asked = asyncio.Event()
+        self.open = asyncio.Event()
+        self.refusal = refusal
+        self.given_up = False
+        if is_open:
+            self.open.set()
+
+    async def __call__(self) -> None:
+        self.asked.set()
+        try:
+            await self.open.wait()
+        except asyncio.CancelledError:
+            self.given_up = True
+            raise
+        if self.refusal is not None:
+            raise self.refusal
+
+
+async def told_nothing(wire: Wire) -> None:
+    """A provider that is connected to, and left without a byte."""
+    assert await wire.ended()
+
+
+@on_each_loop
+async def test_no_byte_goes_out_before_the_clearance_and_all_of_them_after() -> None:
+    seen: list[bool] = []
+
+    async def script(wire: Wire) -> None:
+        reading = asyncio.ensure_future(wire.request())
+        await gate.asked.wait()
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        seen.extend((reading.done(), call.sent))
+        gate.open.set()
+        await reading
+        await wire.send(OK)
+
+    gate = Gate()
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin), gate)
+        head, body = await fetch(call)
+    assert (head.status, body, call.sent) == (200, b"ok", True)
+    assert seen == [False, False]
+
+
+@on_each_loop
+async def test_a_clearance_takes_a_new_connection_which_is_kept_afterwards() -> None:
+    async with serve(forever(OK)) as server, calling() as upstream:
+        assert not upstream.ready(server.origin)
+        await fetch(upstream.open(ask(server.origin), Gate(is_open=True)))
+        assert upstream.ready(server.origin)
+        await fetch(upstream.open(ask(server.origin), Gate(is_open=True)))
+        assert (server.accepted, idle(upstream, server.origin)) == (2, 2)
+        await fetch(upstream.open(ask(server.origin)))
+        assert server.accepted == 2
+
+
+@on_each_loop
+async def test_a_clearance_that_is_refused_sends_nothing() -> None:
+    refusal = Busy("The ledger is slow.")
+    async with serve(told_nothing) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin), Gate(refusal, is_open=True))
+        with pytest.raises(Busy) as caught:
+            await call.head()
+        assert caught.value is refusal
+        assert (call.sent, server.requests, idle(upstream, server.origin)) == (False, [], 0)
+        call.abort()
+
+
+@on_each_loop
+async def test_no_clearance_is_asked_for_without_a_connection() -> None:
+    gate = Gate()
+    async with serve(told_nothing) as server:
+        nobody = server.origin
+    async with calling() as upstream:
+        call = upstream.open(ask(nobody), gate)
+        await fails(UpstreamUnreachable, call.head())
+        assert (call.sent, gate.asked.is_set()) == (False, False)
+
+
+@on_each_loop
+async def test_abort_while_the_clearance_is_waited_for() -> None:
+    gate = Gate()
+    async with serve(told_nothing) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin), gate)
+        waiting = asyncio.ensure_future(call.head())
+        await gate.asked.wait()
+        call.abort()
+        with pytest.raises(CallAborted):
+            await waiting
+        assert (call.sent, gate.given_up, server.requests) == (False, True, [])
+
+
+@pytest.mark.parametrize("turns", range(12))
+@on_each_loop
+async def test_abort_at_any_turn_before_the_clearance_leaves_no_connection(turns: int) -> None:
+    """Also in the turn in which the connection has just been made, and nobody has it yet."""
+    async with serve(told_nothing) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin), Gate())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        call.abort()
+        with pytest.raises(CallAborted):
+            await call.head()
+        assert not call.sent
+
+
+@on_each_loop
+async def test_abort_in_the_moment_between_the_connection_and_its_clearance(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate()
+    async with serve(told_nothing) as server, calling() as upstream:
+        pool, dialled = upstream._pool, list[asyncio.Task[Connection]]()
+        dial = pool.dial
+
+        def watched(origin: Origin, limit: float) -> asyncio.Task[Connection]:
+            dialled.append(dial(origin, limit))
+            dialled[0].add_done_callback(lambda _: call.abort())
+            return dialled[0]
+
+        monkeypatch.setattr(pool, "dial", watched)
+        call = upstream.open(ask(server.origin), gate)
+        with pytest.raises(CallAborted):
+            await call.head()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not dialled[0].cancelled()
+        assert not dialled[0].result().alive
+        assert not gate.asked.is_set()

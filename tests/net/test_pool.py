@@ -180,3 +180,16 @@ async def test_dialling_in_vain() -> None:
     async with black_hole() as hole, pooling() as pool:
         with pytest.raises(UpstreamUnreachable):
             await pool.dial(hole, 0.02)
+
+
+@on_each_loop
+async def test_what_waits_is_known_by_origin() -> None:
+    async with serve(keep_open) as server, pooling() as pool:
+        other = replace(server.origin, host="localhost")
+        assert not pool.has_idle(server.origin)
+        pool.give(await pool.dial(server.origin, 10), inf)
+        assert (pool.has_idle(server.origin), pool.has_idle(other)) == (True, False)
+        taken = pool.take(server.origin)
+        assert taken is not None
+        assert not pool.has_idle(server.origin)
+        taken.close()

@@ -4,18 +4,19 @@ import asyncio
 import contextlib
 import http.client
 from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import pytest
 
-from headgate.access.keys import Keys
 from headgate.errors import ConfigError, UpstreamCut
 from headgate.gateway.local import LocalAnswers
-from headgate.net.asgi import Application
+from headgate.gateway.receipt import Trailers
+from headgate.net.asgi import Application, Lifecycle
 from headgate.net.server import bind, make_server
 from headgate.records import Ending
 from headgate.routing.catalogue import Catalogue
 from headgate.routing.models import Models
-from tests.gateway.fakes import CHAT, DONE, FIRST, HANG, FakeCall, Stage, ok, stage
+from tests.gateway.fakes import BEARER, CHAT, DONE, FINISH, FIRST, HANG, JSON, USAGE, FakeCall, Stage, ok, stage
 
 
 @contextlib.asynccontextmanager
@@ -24,9 +25,20 @@ async def serving(scene: Stage, stop_seconds: float = 5) -> AsyncIterator[int]:
         for call in scene.upstream.calls:
             call.abort()
 
-    local = LocalAnswers(Models((), Catalogue.from_json(b"{}"), None), Keys({}), scene.log, "1")
+    async def nothing() -> None:
+        pass
+
+    gateway = scene.gateway
+    local = LocalAnswers(Models((), Catalogue.from_json(b"{}"), None), gateway.door, scene.store, gateway.live, "1")
+    lifecycle = Lifecycle(nothing, close_upstream, scene.store.aclose)
+    application = Application(gateway, local, lifecycle, max_body_bytes=1 << 20)
+    async with listening(application, stop_seconds) as port:
+        yield port
+
+
+@contextlib.asynccontextmanager
+async def listening(application: Application, stop_seconds: float = 5) -> AsyncIterator[int]:
     started = asyncio.Event()
-    application = Application(scene.gateway, local, 1 << 20, close_upstream, scene.log.close)
     server = make_server(application, stop_seconds, started.set)
     taken = bind("127.0.0.1", 0)
     running = asyncio.create_task(server.serve(sockets=[taken]))
@@ -113,3 +125,165 @@ def test_an_address_that_is_taken() -> None:
             bind("127.0.0.1", first.getsockname()[1])
     finally:
         first.close()
+
+
+STREAM = FIRST + FINISH + USAGE + DONE
+SEEN = FIRST + FINISH + DONE
+COST = [
+    (b"x-headgate-cost-usd", b"0.000012"),
+    (b"x-headgate-input-tokens", b"8"),
+    (b"x-headgate-output-tokens", b"2"),
+]
+
+
+def request(*headers: bytes, version: bytes = b"1.1", body: bytes = CHAT) -> bytes:
+    """A chat request as it stands on the wire."""
+    bearer = b": ".join(BEARER)
+    head = (b"host: x", b"content-type: application/json", bearer, b"content-length: %d" % len(body), *headers)
+    return b"POST /v1/chat/completions HTTP/%b\r\n" % version + b"\r\n".join(head) + b"\r\n\r\n" + body
+
+
+Pairs = list[tuple[bytes, bytes]]
+
+
+def pairs(lines: bytes) -> Pairs:
+    return [
+        (name.lower(), value) for name, _, value in (line.partition(b": ") for line in lines.split(b"\r\n") if line)
+    ]
+
+
+async def chunked(reader: asyncio.StreamReader) -> tuple[Pairs, bytes, Pairs]:
+    """An answer's headers, its body and its trailers, read by RFC 9112 section 7.1 and not a byte further."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200"), head
+    body = b""
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        body += await reader.readexactly(size)
+        assert await reader.readexactly(2) == b"\r\n"
+    trailers = b""
+    while (line := await reader.readuntil(b"\r\n")) != b"\r\n":
+        trailers += line
+    return pairs(head.split(b"\r\n", 1)[1]), body, pairs(trailers)
+
+
+@contextlib.asynccontextmanager
+async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("setting", "te", "trails"),
+    [
+        (Trailers.ASKED, [b"TE: trailers"], True),
+        (Trailers.ASKED, [b"TE: deflate;q=0.5, Trailers;q=1"], True),
+        (Trailers.ASKED, [], False),
+        (Trailers.ASKED, [b"TE: deflate"], False),
+        (Trailers.ALWAYS, [], True),
+        (Trailers.NEVER, [b"TE: trailers"], False),
+    ],
+)
+async def test_the_cost_follows_a_stream_in_trailers_and_the_connection_goes_on(
+    setting: Trailers, te: list[bytes], trails: bool
+) -> None:
+    scene = await stage(*(ok(STREAM) for _ in range(3)), trailers=setting).with_key()
+    async with serving(scene) as port, connected(port) as (reader, writer):
+        for _ in range(3):
+            writer.write(request(*te))
+            headers, body, trailers = await chunked(reader)
+            assert body == SEEN
+            assert trailers == (COST if trails else [])
+            announced = [value.split(b", ") for name, value in headers if name == b"trailer"]
+            assert announced == ([[name for name, _ in COST]] if trails else [])
+    assert [record.bill.charge_nanos for record in scene.records()] == [12_000] * 3
+
+
+async def test_pipelined_requests_keep_their_own_trailers() -> None:
+    scene = await stage(ok(STREAM), ok(STREAM), trailers=Trailers.ALWAYS).with_key()
+    async with serving(scene) as port, connected(port) as (reader, writer):
+        writer.write(request() * 2)
+        for _ in range(2):
+            assert (await chunked(reader))[1:] == (SEEN, COST)
+
+
+async def test_http_1_0_gets_a_stream_that_ends_with_its_connection() -> None:
+    scene = await stage(ok(STREAM), trailers=Trailers.ALWAYS).with_key()
+    async with serving(scene) as port, connected(port) as (reader, writer):
+        writer.write(request(b"TE: trailers", version=b"1.0"))
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head.lower()
+    assert body == SEEN
+    assert [record.ending for record in scene.records()] == [Ending.COMPLETE]
+
+
+async def test_the_cost_of_a_document_stands_in_its_head() -> None:
+    document = (
+        b'{"id":"c1","object":"chat.completion","model":"gpt-4o-mini","choices":[{"index":0,"finish_reason":"stop"'
+    )
+    document += b',"message":{"role":"assistant","content":"Hi"}}],"usage":{"prompt_tokens":8,"completion_tokens":2}}'
+    length = (b"content-length", str(len(document)).encode())
+    scene = await stage(ok(document, headers=[*JSON, length]), trailers=Trailers.ALWAYS).with_key()
+    async with serving(scene) as port, connected(port) as (reader, writer):
+        writer.write(request(b"TE: trailers", b"connection: close", body=CHAT.replace(b'"stream":true,', b"")))
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    assert body == document
+    headers = pairs(head.split(b"\r\n", 1)[1])
+    assert set(COST) < set(headers)
+    assert not {b"trailer", b"transfer-encoding"} & {name for name, _ in headers}
+
+
+async def test_a_client_that_resets_before_the_trailers_is_no_crash(caplog: pytest.LogCaptureFixture) -> None:
+    resume = asyncio.Event()
+
+    class Waits(FakeCall):
+        async def read(self) -> bytes:
+            if self._at == 1:
+                await resume.wait()
+            return await super().read()
+
+    scene = await stage(Waits(ok().answer, [FIRST, FINISH + USAGE + DONE]), trailers=Trailers.ALWAYS).with_key()
+    async with serving(scene) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request())
+        await reader.readuntil(FIRST)
+        writer.transport.abort()
+        await asyncio.sleep(0.05)
+        resume.set()
+    record = scene.records()[0]
+    assert record.ending is Ending.CLIENT_LEFT
+    await scene.agrees(record)
+    assert not [entry for entry in caplog.records if entry.levelname == "ERROR"]
+
+
+class Announces:
+    """An application that announces trailers for every answer; the path says which status it has."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            while (await receive())["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        status = int(scope["path"][1:])
+        await send({"type": "http.response.start", "status": status, "headers": [], "trailers": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send({"type": "http.response.trailers", "headers": COST, "more_trailers": False})
+
+    def cut(self) -> None:
+        """Nothing runs on."""
+
+
+async def test_answers_without_a_body_have_no_trailers() -> None:
+    """RFC 9110 section 6.4.1; a byte too much would be taken for the next answer's beginning."""
+    async with listening(cast("Application", Announces())) as port, connected(port) as (reader, writer):
+        for method, status in ((b"HEAD", 200), (b"GET", 204), (b"GET", 304)):
+            writer.write(b"%b /%d HTTP/1.1\r\nhost: x\r\n\r\n" % (method, status))
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.split()[1] == b"%d" % status
+            assert b"chunked" not in head
+        writer.write(b"GET /200 HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert (await chunked(reader))[1:] == (b"", COST)

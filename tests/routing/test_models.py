@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.errors import BadRequest, ConfigError, HeadgateError, NotFound, UnknownModel
+from headgate.errors import BadRequest, ConfigError, Forbidden, HeadgateError, NotFound, UnknownModel
 from headgate.providers.base import Deployment
 from headgate.providers.registry import all_providers, by_name
 from headgate.routing.catalogue import Catalogue
@@ -247,9 +247,11 @@ def test_a_plain_name_is_listed_for_the_first_and_with_its_prefix_for_the_others
     ]
 
 
-def attempt(dialect: str | None, model: str | None, x_provider: str | None) -> Route | HeadgateError:
+def attempt(
+    dialect: str | None, model: str | None, x_provider: str | None, among: tuple[str, ...] = ()
+) -> Route | HeadgateError:
     try:
-        return EVERYONE.choose(dialect, model, x_provider)
+        return EVERYONE.choose(dialect, model, x_provider, among=among)
     except HeadgateError as error:
         return error
 
@@ -280,3 +282,74 @@ def test_a_language_that_only_one_self_hosted_server_speaks_is_meant_for_it() ->
     assert both.choose("ollama", "my-own-model").deployment.name == "ollama"
     with pytest.raises(UnknownModel):
         both.choose("openai.chat", "my-own-model")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "model", "among", "expected"),
+    [
+        (CHAT, "gpt-4o", (), ("eu", "gpt-4o", False)),
+        (CHAT, "gpt-4o", ("us",), ("us", "gpt-4o", False)),
+        (CHAT, "gpt-4o", ("us", "eu"), ("eu", "gpt-4o", False)),  # the order is the operator's
+        (CHAT, "gpt-4o", ("groq", "us"), ("us", "gpt-4o", False)),
+        (CHAT, "us/gpt-4o", ("us",), ("us", "gpt-4o", True)),
+        (CHAT, "openai/gpt-oss-120b", ("groq",), ("groq", "openai/gpt-oss-120b", False)),
+        (RESPONSES, None, ("us", "anthropic"), ("us", None, False)),
+        (None, "gpt-4o", ("us",), ("us", "gpt-4o", False)),
+        (MESSAGES, "claude-opus-5", ("us", "anthropic"), ("anthropic", "claude-opus-5", False)),
+    ],
+)
+def test_the_choice_among_some(
+    dialect: str | None, model: str | None, among: tuple[str, ...], expected: tuple[str, str | None, bool]
+) -> None:
+    gateway = models("eu=openai", "us=openai", "groq", "anthropic")
+    route = gateway.choose(dialect, model, among=among)
+    assert (route.deployment.name, route.model, route.model_prefix_removed) == expected
+
+
+def test_the_fallback_is_one_of_those_that_may_be_chosen_or_none() -> None:
+    gateway = models("openai", "groq", "ollama", fallback="ollama")
+    assert gateway.choose(CHAT, "my-own", among=("openai", "ollama")).deployment.name == "ollama"
+    with pytest.raises(UnknownModel, match="with one of openai, groq"):
+        gateway.choose(CHAT, "my-own", among=("openai", "groq"))
+
+
+def test_who_insists_on_another_gets_it_for_the_caller_to_judge() -> None:
+    gateway = models("openai", "groq")
+    assert gateway.choose(CHAT, "gpt-4o", "openai", among=("groq",)).deployment.name == "openai"
+    assert gateway.choose(RESPONSES, None, hint="openai", among=("groq",)).deployment.name == "openai"
+
+
+@pytest.mark.parametrize(("dialect", "among"), [(MESSAGES, ("groq",)), (CHAT, ("no-longer-configured",))])
+def test_where_none_of_them_speaks_the_dialect(dialect: str, among: tuple[str, ...]) -> None:
+    with pytest.raises(Forbidden, match=f"this key may use speaks {dialect}: {among[0]}"):
+        models("groq", "anthropic").choose(dialect, "any", among=among)
+
+
+def test_one_keys_choice_is_not_anothers() -> None:
+    gateway = models("eu=openai", "us=openai")
+    asked: list[tuple[str, ...]] = [("us",), ("eu",), (), ("us",), ("eu", "us")]
+    chosen_for = [gateway.choose(CHAT, "gpt-4o", among=among).deployment.name for among in asked]
+    assert chosen_for == ["us", "eu", "eu", "us", "eu"]
+
+
+NAMES = [provider.name for provider in all_providers()]
+
+
+@given(
+    dialect=st.sampled_from([CHAT, RESPONSES, MESSAGES, None]),
+    model=st.none() | st.text(max_size=20) | st.sampled_from([name for name, _ in EVERYONE.list_models()]),
+    among=st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True).map(tuple),
+)
+def test_nobody_is_led_outside_of_those_that_they_may_use(
+    dialect: str | None, model: str | None, among: tuple[str, ...]
+) -> None:
+    route = attempt(dialect, model, None, among)
+    if isinstance(route, HeadgateError):
+        assert 400 <= route.status < 500
+    else:
+        assert route.deployment.name in among
+
+
+def test_a_model_of_a_provider_that_may_not_be_used_is_refused_for_that_reason() -> None:
+    with pytest.raises(Forbidden, match=r"belongs to openai, which this key may not use; it may use groq\."):
+        models("groq", "openai").choose("openai.chat", "gpt-4o", among=("groq",))

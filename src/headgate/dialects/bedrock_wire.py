@@ -255,6 +255,7 @@ def exception_text(frame: Frame) -> str | None:
 _EXCEPTIONS = {
     400: "ValidationException",
     401: "UnrecognizedClientException",
+    402: "ServiceQuotaExceededException",
     403: "AccessDeniedException",
     404: "ResourceNotFoundException",
     408: "ModelTimeoutException",

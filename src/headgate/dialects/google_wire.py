@@ -268,6 +268,7 @@ def modality_tokens(raw: Mapping[str, Any], names: Sequence[str | int], *details
 _STATUSES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
+    402: "RESOURCE_EXHAUSTED",
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     409: "ABORTED",
@@ -276,7 +277,7 @@ _STATUSES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-"""google.rpc.Code by HTTP status, as google/rpc/code.proto maps them."""
+"""google.rpc.Code by HTTP status, as google/rpc/code.proto maps them; it has no 402, and credit is a resource."""
 
 
 def status_text(error: Any) -> str:

@@ -11,10 +11,13 @@ from headgate.errors import HeadgateError
 from headgate.money import nanos_from_dollars, nanos_from_ticks
 from headgate.usage import Leg, Usage
 
+_TYPES = {402: "insufficient_quota", 429: "rate_limit_exceeded"}
+"""The words that clients know for these (facts/wire.md section 10); OpenAI itself says 429 for both."""
+
 
 def error_object(error: HeadgateError) -> dict[str, Any]:
-    """OpenAI's error object. Its API calls every 4xx but a rate limit `invalid_request_error` (recordings)."""
-    kind = "invalid_request_error" if error.status < 500 else "server_error"
+    """OpenAI's error object. Its API calls most 4xx `invalid_request_error` (recordings)."""
+    kind = _TYPES.get(error.status, "invalid_request_error" if error.status < 500 else "server_error")
     return {"message": error.message, "type": kind, "param": error.param, "code": error.code}
 
 

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-from headgate.access.keys import Keys
 from headgate.dialects.base import Ask
-from headgate.errors import Busy, Unauthorized
-from headgate.gateway.headers import bare, credentials_of
-from headgate.gateway.locate import Place
+from headgate.errors import Busy
+from headgate.gateway.holder import Doorkeeper, Holder
+from headgate.gateway.locate import Place, may_cost
 from headgate.gateway.request import Request
 from headgate.gateway.upstream import Headers
 from headgate.records import RecordLog
@@ -14,41 +13,33 @@ from headgate.records import RecordLog
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A request that will be served if a provider can be found for it."""
+    """A request that will be served if a provider can be found for it, and paid for."""
 
     request: Request
     place: Place
     ask: Ask
-    key: str | None
-    """The name of the gateway key it came with; None where the gateway is open."""
+    holder: Holder
     credentials: Headers = ()
     """The client's own, for a deployment that is called with them; a gateway key is never among them."""
 
+    @property
+    def may_cost(self) -> bool:
+        """Whether a provider may bill for it."""
+        return may_cost(self.request.method, self.place)
 
-def admit(request: Request, place: Place, keys: Keys, log: RecordLog) -> Admission:
+
+async def admit(request: Request, place: Place, door: Doorkeeper, log: RecordLog) -> Admission:
     """Let a request in.
 
-    Raises Unauthorized without a valid key where keys are set, Busy while records cannot be kept, BadRequest for a
+    Raises Unauthorized without a good key where one is needed, Busy while records cannot be kept, BadRequest for a
     body that its dialect cannot read, and whatever made the body unreadable.
     """
-    key = authenticate(request, keys)
+    holder = await door.holder(request)
     if request.unreadable is not None:
         raise request.unreadable
     if not log.accepting:
         raise Busy("The gateway cannot write its records at the moment, so it takes no requests.")
-    own = [pair for pair in credentials_of(request.headers, request.query) if keys.holder(bare(pair[1])) is None]
-    return Admission(request, place, read_ask(request, place), key, own)
-
-
-def authenticate(request: Request, keys: Keys) -> str | None:
-    """The name of the request's gateway key; None where no keys are set, and so everyone may come."""
-    if keys.open:
-        return None
-    for _, value in credentials_of(request.headers, request.query):
-        name = keys.holder(bare(value))
-        if name is not None:
-            return name
-    raise Unauthorized("This gateway needs one of its own keys, as a bearer token or in x-api-key.")
+    return Admission(request, place, read_ask(request, place), holder, door.others(request))
 
 
 def read_ask(request: Request, place: Place) -> Ask:

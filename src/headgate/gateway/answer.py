@@ -21,6 +21,7 @@ async def answer_error(client: Client, error: HeadgateError, dialect: Dialect | 
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (EXCHANGE_ID, exchange_id.encode()),
+        *error.headers,
     ]
     try:
         await client.start(error.status, headers)

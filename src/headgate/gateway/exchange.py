@@ -1,26 +1,38 @@
 """The life of a request, readable aloud.
 
-    A request comes in. We find which API it speaks, admit it, choose who serves it, and forward it: the relay passes
-    the answer's bytes straight on while the meter watches. Then we record what happened. Whatever happens, there is
-    exactly one record.
+    A request comes in. We find which API it speaks, admit it, choose who serves it, set money aside for it, and
+    forward it: the relay passes the answer's bytes straight on while the meter watches. What it used is priced, the
+    client is told, the hold is settled, and we record what happened. Whatever happens, there is exactly one
+    settlement and exactly one record.
 
 The same, with what can go wrong at each step, is told in docs/life-of-a-request.md.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
-from headgate.access.keys import Keys
-from headgate.errors import HeadgateError
+from headgate.errors import Busy, HeadgateError
 from headgate.gateway.admit import Admission, admit
 from headgate.gateway.answer import answer_error
-from headgate.gateway.forward import CLIENT_CLOSED, Forwarded, Forwarder
+from headgate.gateway.answering import CLIENT_CLOSED, Forwarded
+from headgate.gateway.appraise import Appraiser
+from headgate.gateway.forward import Forwarder
+from headgate.gateway.hold import Held, Holds
+from headgate.gateway.holder import Doorkeeper
+from headgate.gateway.live import Live, Running
 from headgate.gateway.locate import Place, locate
 from headgate.gateway.record import Reached, Trails, counts, make_record, named
 from headgate.gateway.request import Client, Opening, Request
-from headgate.records import Ending, RecordLog, Trail
+from headgate.gateway.settle import Settler
+from headgate.records import Bill, Ending, RecordLog, Trail
 from headgate.routing.models import Models, Route
+from headgate.usage import Reading
+
+_NO_BILL = Bill(cost_nanos=0)
+"""Of an exchange that never had a route: nothing was sent, so it is known to have cost nothing."""
 
 _log = logging.getLogger("headgate.exchange")
 
@@ -40,52 +52,98 @@ class Clock:
 class Gateway:
     """The parts an exchange needs, and its spine."""
 
-    forwarder: Forwarder
+    door: Doorkeeper
     models: Models
-    keys: Keys
+    holds: Holds
+    forwarder: Forwarder
+    appraiser: Appraiser
+    settler: Settler
     log: RecordLog
     trails: Trails
     clock: Clock
+    live: Live = field(default_factory=Live)
 
     async def exchange(self, request: Request, client: Client) -> None:
-        """Serve one request and record it. Runs in a task of its own, so that a client's leaving cannot cancel it."""
+        """Serve one request, settle and record it. Runs in a task of its own, which no client's leaving can cancel."""
         opening = self._open()
         place: Place | None = None
         admission: Admission | None = None
         route: Route | None = None
+        held: Held | None = None
+        running: Running | None = None
         try:
             place = locate(request)
-            admission = admit(request, place, self.keys, self.log)
-            route = self._plan(admission)
-            forwarded = await self.forwarder.forward(admission, route, client, opening)
+            admission = await admit(request, place, self.door, self.log)
+            route = await self._plan(admission)
+            held = await self.holds.place(admission, route, opening, sent=self.forwarder.ready(route))
+            running = Running(opening, admission, route, held)
+            forwarded = await self._forward(running, client)
         except HeadgateError as error:
             forwarded = await _refuse(error, place, client, opening)
+        except asyncio.CancelledError:  # the gateway stops, and this client does not take what it is sent
+            client.abort()
+            stopped = Busy("The gateway is stopping.")
+            forwarded = Forwarded(Ending.GATEWAY_FAILED, stopped.status, reading=_seen(running), error=stopped)
         except Exception:  # noqa: BLE001  the one place where a fault of ours must still end in an answer and a record
             _log.exception("exchange %s failed", opening.exchange_id)
             fault = HeadgateError("The gateway failed to handle this request.")
-            forwarded = replace(await _refuse(fault, place, client, opening), ending=Ending.GATEWAY_FAILED)
-        self._record(opening, request, Reached(place, admission, route), forwarded)
+            refused = await _refuse(fault, place, client, opening)
+            forwarded = replace(refused, ending=Ending.GATEWAY_FAILED, reading=_seen(running))
+        await self._close(opening, request, Reached(place, admission, route, held), forwarded, running)
 
     def _open(self) -> Opening:
         clock = self.clock
         return Opening(clock.new_id(), clock.wall_ns(), clock.monotonic_ns(), clock.monotonic_ns)
 
-    def _plan(self, admission: Admission) -> Route:
+    async def _plan(self, admission: Admission) -> Route:
         """Choose the deployment. Raises NotFound or UnknownModel."""
-        place, ask = admission.place, admission.ask
-        trail = self.trails.find(ask.response_id) if ask.response_id is not None else None
+        place, ask, key = admission.place, admission.ask, admission.holder.key
+        trail = await self.trails.find(ask.response_id) if ask.response_id is not None else None
         free_choice = place.opaque or (place.deployment is not None and not place.metered)
         dialect = place.dialect.name if place.dialect is not None and not free_choice else None
-        return self.models.choose(dialect, ask.model, place.deployment, hint=trail.provider if trail else None)
+        hint = trail.provider if trail else None
+        among = key.providers if key is not None else ()
+        route = self.models.choose(dialect, ask.model, place.deployment, hint=hint, among=among)
+        if key is not None:
+            key.check_provider(route.deployment.name)
+            if admission.may_cost:
+                key.check_model(ask.model, route.model)
+        return route
 
-    def _record(self, opening: Opening, request: Request, reached: Reached, forwarded: Forwarded) -> None:
-        reading = named(forwarded.reading, reached.place)
-        if reading is not forwarded.reading:
-            forwarded = replace(forwarded, reading=reading)
-        counted = reached.place is not None and counts(reached.place, reading, self.trails)
-        if reading.response_id is not None and reached.route is not None:
-            self.trails.note(reading.response_id, Trail(reached.route.deployment.name, counted))
-        self.log.append(make_record(opening, request, reached, forwarded, counted=counted))
+    async def _forward(self, running: Running, client: Client) -> Forwarded:
+        held = running.held
+        clearance = None if held is None or held.sent else partial(self.holds.mark_sent, held)
+        self.live.add(running)
+        return await self.forwarder.forward(running, client, partial(self._conclude, running), clearance)
+
+    async def _conclude(self, running: Running, forwarded: Forwarded) -> Forwarded:
+        """What it used, and what that costs: known before the client has the end of its answer."""
+        place, deferred = running.admission.place, running.admission.ask.deferred
+        reading = named(forwarded.reading, place)
+        counted = running.counted or await counts(place, reading, self.trails, deferred=deferred)
+        running.counted = counted
+        if reading.response_id is not None:
+            self.trails.note(reading.response_id, Trail(running.route.deployment.name, counted))
+        appraisal = self.appraiser.appraise(running, forwarded.ending, reading, counted=counted)
+        return replace(forwarded, reading=reading, counted=counted, appraisal=appraisal)
+
+    async def _close(
+        self, opening: Opening, request: Request, reached: Reached, forwarded: Forwarded, running: Running | None
+    ) -> None:
+        """Settle and record, whatever happened. Without a route there was nothing to pay for."""
+        if running is None and reached.admission is not None and reached.route is not None:
+            running = Running(opening, reached.admission, reached.route, reached.held)
+        if forwarded.appraisal is None and running is not None:
+            forwarded = await self._conclude(running, forwarded)
+        appraisal = forwarded.appraisal
+        record = make_record(opening, request, reached, forwarded, _NO_BILL if appraisal is None else appraisal.bill)
+        await self.settler.settle(reached.held, appraisal, record, self.clock.wall_ns())
+        self.live.close(record)
+
+
+def _seen(running: Running | None) -> Reading:
+    """What the meter saw of an answer that is given up."""
+    return running.meter.so_far() if running is not None and running.meter is not None else Reading()
 
 
 async def _refuse(error: HeadgateError, place: Place | None, client: Client, opening: Opening) -> Forwarded:

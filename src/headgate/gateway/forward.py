@@ -1,27 +1,34 @@
-"""An Admission and a Route become a Forwarded: one attempt, its call, its answer.
+"""An exchange's request goes out: one attempt at its deployment, and what becomes of the call.
 
-Every path out of here has told the client something true: the provider's own answer, a whole error in the client's
-dialect, an error frame inside a stream that had begun, or a broken connection where nothing honest can be added.
+`answering.py` has the way back.
 """
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from headgate.dialects import registry
-from headgate.dialects.base import Answer, Ask, FrameFilter
-from headgate.errors import Busy, HeadgateError, UpstreamUnreachable
+from headgate.dialects.base import FrameFilter
+from headgate.errors import HeadgateError
 from headgate.gateway.admit import Admission
-from headgate.gateway.answer import answer_error, tell_failure
+from headgate.gateway.answering import Answering, Conclude, Forwarded, unanswered
 from headgate.gateway.habits import REFUSALS, Habits, OptionRefused, Peeked
-from headgate.gateway.headers import to_client, to_upstream, value_of, without_key
-from headgate.gateway.relay import Patience, Relayed, Watch, relay
-from headgate.gateway.request import Client, ClientGone, Opening
-from headgate.gateway.upstream import Call, CallAborted, Credentials, Head, TimeLimits, Upstream, UpstreamRequest
+from headgate.gateway.headers import to_upstream, without_key
+from headgate.gateway.live import Running
+from headgate.gateway.receipt import Trailers
+from headgate.gateway.relay import Patience
+from headgate.gateway.request import Client
+from headgate.gateway.upstream import (
+    Call,
+    CallAborted,
+    Clearance,
+    Credentials,
+    TimeLimits,
+    Upstream,
+    UpstreamRequest,
+)
 from headgate.providers.base import OnClientGone, Outbound
-from headgate.records import Attempt, Ending
+from headgate.records import Attempt
 from headgate.routing.models import Route
-from headgate.usage import Basis, Estimate, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +41,6 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Forwarded:
-    """How forwarding went."""
-
-    ending: Ending
-    status: int
-    upstream_status: int | None = None
-    """None where the upstream sent no head."""
-    reading: Reading = Reading()
-    attempts: tuple[Attempt, ...] = ()
-    first_byte_ns: int | None = None
-    bytes_in: int = 0
-    bytes_out: int = 0
-    error: HeadgateError | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Outgoing:
     """What is sent, and what has to be taken out of the answer because of how it was sent."""
 
@@ -57,14 +48,6 @@ class Outgoing:
     strip: FrameFilter | None
     asks: bool = False
     """The body holds a usage option that the client did not write."""
-
-
-_SSE = "text/event-stream"
-_CUT_SHORT = {"unterminated_frame", "corrupt_frame", "undecodable_encoding"}
-"""What a meter notes where it does not stand between two frames, or cannot know."""
-
-CLIENT_CLOSED = 499
-"""The status on record where the client left before one was sent (nginx's convention)."""
 
 
 def prepare(admission: Admission, route: Route, limits: TimeLimits, at_ns: int, *, ask_usage: bool = True) -> Outgoing:
@@ -139,164 +122,72 @@ class Forwarder:
     bounds: Bounds = Bounds()
     habits: Habits = field(default_factory=Habits)
     credentials: Credentials | None = None
+    trailers: Trailers = Trailers.ASKED
 
-    async def forward(self, admission: Admission, route: Route, client: Client, opening: Opening) -> Forwarded:
+    def ready(self, route: Route) -> bool:
+        """Whether a request for that deployment would go out at once."""
+        return not route.deployment.short_lived and self.upstream.ready(route.deployment.origin)
+
+    async def forward(
+        self, running: Running, client: Client, conclude: Conclude, clearance: Clearance | None = None
+    ) -> Forwarded:
         """Make the attempt and pass its answer on.
 
         A refusal of the usage option is not passed on: the request goes once more, without it. It is remembered only
         if the deployment takes that, so that a client's own bad request, quoted in an error, cannot end the metering.
         Raises UpstreamUnreachable if the deployment's short-lived credential cannot be had.
         """
+        route = running.route
         if self.credentials is not None and route.deployment.short_lived:
             route = replace(route, deployment=await self.credentials.freshen(route.deployment))
+        attempt = _Try(self, running, route, client, conclude, clearance)
         name = route.deployment.name
         asks = self.habits.takes_option(name)
-        started = opening.now()
+        started = running.opening.now()
         try:
-            return await self._attempt(admission, route, client, opening, ask_usage=asks)
+            return await attempt.make(ask_usage=asks)
         except OptionRefused as refused:
-            first = Attempt(name, refused.status, started, opening.now(), refused.code)
-        forwarded = await self._attempt(admission, route, client, opening, ask_usage=False)
+            first = Attempt(name, refused.status, started, running.opening.now(), refused.code)
+        forwarded = await attempt.make(ask_usage=False)
         if forwarded.upstream_status is not None and forwarded.upstream_status < 400:
             self.habits.note_refusal(name)
         return replace(forwarded, attempts=(first, *forwarded.attempts))
 
-    async def _attempt(
-        self, admission: Admission, route: Route, client: Client, opening: Opening, *, ask_usage: bool
-    ) -> Forwarded:
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """What is needed to try a deployment."""
+
+    forwarder: Forwarder
+    running: Running
+    route: Route
+    client: Client
+    conclude: Conclude
+    clearance: Clearance | None
+
+    async def make(self, *, ask_usage: bool) -> Forwarded:
         """One attempt. Raises OptionRefused, the client told nothing, if it failed for the usage option alone."""
-        outgoing = prepare(admission, route, self.bounds.limits, opening.started_at_ns, ask_usage=ask_usage)
-        call: Call = self.upstream.open(outgoing.request)
-        farewell = Farewell(call, route.deployment.on_client_gone, self.bounds.drain_seconds)
+        bounds, running, client, route = self.forwarder.bounds, self.running, self.client, self.route
+        admission, opening = running.admission, running.opening
+        outgoing = prepare(admission, route, bounds.limits, opening.started_at_ns, ask_usage=ask_usage)
+        call: Call = self.forwarder.upstream.open(outgoing.request, self.clearance)
+        farewell = Farewell(call, route.deployment.on_client_gone, bounds.drain_seconds)
         client.on_gone(farewell)
         started = opening.now()
         try:
             try:
                 head = await call.head()
             except (HeadgateError, CallAborted) as cause:
-                forwarded = await _unanswered(cause, call, client, admission, opening)
+                forwarded = await unanswered(cause, call, client, admission, opening)
             else:
                 if outgoing.asks and head.status in REFUSALS:
                     call = Peeked(call)
                     if await call.names_option() and not client.gone:
                         raise OptionRefused(head.status)
-                answering = _Answering(admission, head, outgoing.strip, opening)
-                forwarded = await answering.pass_on(call, client, self.bounds.patience)
+                answering = Answering(running, head, outgoing.strip, self.forwarder.trailers, self.conclude)
+                forwarded = await answering.pass_on(call, client, bounds.patience)
         finally:
             farewell.over()
         code = forwarded.error.code if forwarded.error else None
         attempt = Attempt(route.deployment.name, forwarded.upstream_status, started, opening.now(), code)
         return replace(forwarded, attempts=(attempt,))
-
-
-async def _unanswered(
-    cause: HeadgateError | CallAborted, call: Call, client: Client, admission: Admission, opening: Opening
-) -> Forwarded:
-    """No head came: the upstream failed, or the client left first."""
-    if isinstance(cause, HeadgateError):
-        ending = Ending.NEVER_SENT if isinstance(cause, UpstreamUnreachable) else Ending.UPSTREAM_CUT
-        sent = await answer_error(client, cause, admission.place.dialect, opening.exchange_id)
-        return Forwarded(ending, cause.status, bytes_out=sent, error=cause)
-    if not client.gone:
-        error = Busy("The gateway is stopping.")
-        sent = await answer_error(client, error, admission.place.dialect, opening.exchange_id)
-        return Forwarded(Ending.GATEWAY_FAILED, error.status, bytes_out=sent, error=error)
-    if not call.sent:
-        return Forwarded(Ending.NEVER_SENT, CLIENT_CLOSED)
-    reading = unreported(Reading(), admission.ask) if admission.place.billed else Reading()
-    return Forwarded(Ending.CLIENT_LEFT, CLIENT_CLOSED, reading=reading)
-
-
-class _Answering:
-    """An answer whose head has come, on its way to the client."""
-
-    def __init__(self, admission: Admission, head: Head, strip: FrameFilter | None, opening: Opening) -> None:
-        self._admission = admission
-        self._opening = opening
-        self._head = head
-        self._answer = Answer(
-            head.status,
-            value_of(head.headers, b"content-type"),
-            value_of(head.headers, b"content-encoding"),
-            head.headers,
-        )
-        dialect, metered = admission.place.dialect, admission.place.metered
-        self._stream_type = dialect.stream_type if dialect is not None else _SSE
-        self._streams = self._answer.content_type.startswith(self._stream_type) and not self._answer.content_encoding
-        meter = dialect.meter(self._answer, admission.ask) if dialect is not None and metered else None
-        self._watch = Watch(meter, strip if self._streams else None)
-        self._started = False
-
-    async def pass_on(self, call: Call, client: Client, patience: Patience) -> Forwarded:
-        """Head, body and end to the client."""
-        resized = self._watch.strip is not None
-        headers = to_client(self._head.headers, self._opening.exchange_id, resized=resized, stream=self._streams)
-        with suppress(ClientGone):  # the relay finds out by itself, and the policy decides whether it reads on
-            await client.start(self._head.status, headers)
-        self._started = client.started
-        relayed = await relay(call, client, self._watch, self._opening.now, patience)
-        forwarded = self._forwarded(relayed)
-        with suppress(ClientGone):  # it has had all there was to have
-            await self._finish(client, forwarded, relayed)
-        return forwarded
-
-    def _forwarded(self, relayed: Relayed) -> Forwarded:
-        meter = self._watch.meter
-        reading = meter.finish(ended=relayed.ended) if meter is not None else Reading()
-        if self._admission.place.billed and not relayed.ended and self._head.status < 400:
-            reading = unreported(reading, self._admission.ask)
-        ending = ending_of(relayed, self._head.status, reading, metered=meter is not None)
-        return Forwarded(
-            ending=ending,
-            status=self._head.status if self._started else CLIENT_CLOSED,
-            upstream_status=self._head.status,
-            reading=reading,
-            first_byte_ns=relayed.first_byte_ns,
-            bytes_in=relayed.bytes_in,
-            bytes_out=relayed.bytes_out,
-            error=_error(relayed) if ending is not Ending.COMPLETE else None,
-        )
-
-    async def _finish(self, client: Client, forwarded: Forwarded, relayed: Relayed) -> None:
-        """End the client's answer as the upstream's ended: well, or told as failed."""
-        open_ended = self._streams and self._between_frames(forwarded.reading, relayed)
-        whole = forwarded.ending is Ending.COMPLETE and open_ended
-        if relayed.ended or whole:  # whole by the dialect's own evidence, though the connection broke after it
-            await client.end()
-        elif forwarded.error is not None and not relayed.left:
-            dialect = self._admission.place.dialect
-            await tell_failure(client, forwarded.error, dialect, self._opening.exchange_id, inband=open_ended)
-
-    def _between_frames(self, reading: Reading, relayed: Relayed) -> bool:
-        """Whether a frame can follow what the client has: by its last bytes, or where it is binary, by the meter."""
-        if self._stream_type == _SSE:
-            return relayed.between_frames
-        return self._watch.meter is not None and not _CUT_SHORT & reading.anomalies.keys()
-
-
-def _error(relayed: Relayed) -> HeadgateError | None:
-    if relayed.error is not None or relayed.left or relayed.ended:
-        return relayed.error
-    return Busy("The gateway is stopping.")
-
-
-def ending_of(relayed: Relayed, status: int, reading: Reading, *, metered: bool) -> Ending:
-    """What the settlement table calls this outcome. An error told inside the response outweighs how it closed."""
-    if status >= 400:
-        return Ending.REFUSED
-    if reading.in_stream_error is not None:
-        return Ending.UPSTREAM_ERROR
-    if relayed.left and (relayed.ended or reading.terminal_evidence is None):  # drained to the end, or cut before it
-        return Ending.CLIENT_LEFT
-    if reading.terminal_evidence is not None or (relayed.ended and not metered):
-        return Ending.COMPLETE
-    if relayed.ended:
-        return Ending.INCOMPLETE
-    return Ending.UPSTREAM_CUT if relayed.error is not None else Ending.GATEWAY_FAILED
-
-
-def unreported(reading: Reading, ask: Ask) -> Reading:
-    """A reading that broke off before anything was reported: the prompt was read all the same, so it is estimated."""
-    if reading.basis is not Basis.NONE:
-        return reading
-    return replace(reading, basis=Basis.ESTIMATED, estimate=Estimate(-(-ask.input_bytes // 4), 0))

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headgate.access.keys import Keys
-from headgate.errors import HeadgateError
-from headgate.gateway.admit import authenticate
+from headgate.errors import HeadgateError, NotFound
+from headgate.gateway.holder import Doorkeeper, Holder
+from headgate.gateway.live import Live
 from headgate.gateway.locate import below_version
 from headgate.gateway.request import Request
 from headgate.records import RecordLog
@@ -30,13 +30,14 @@ _PROBES = frozenset({("HEAD", "/"), ("GET", "/"), ("HEAD", "/api/hello")})
 class LocalAnswers:
     """Answers that need no provider."""
 
-    def __init__(self, models: Models, keys: Keys, log: RecordLog, version: str) -> None:
+    def __init__(self, models: Models, door: Doorkeeper, log: RecordLog, live: Live, version: str) -> None:
         self._models = models
-        self._keys = keys
+        self._door = door
         self._log = log
+        self._live = live
         self._version = version
 
-    def answer(self, request: Request) -> LocalAnswer | None:
+    async def answer(self, request: Request) -> LocalAnswer | None:
         """The answer, or None where the request is an exchange."""
         if (request.method, request.path) in _PROBES:
             return _json(200, {"service": "headgate", "version": self._version})
@@ -47,24 +48,44 @@ class LocalAnswers:
         if request.method == "GET" and request.header(b"x-provider") is None:
             path = below_version(request.path)
             if path == "/models" or path.startswith("/models/"):
-                return self._list(request, path.removeprefix("/models").removeprefix("/"))
+                return await self._list(request, path.removeprefix("/models").removeprefix("/"))
+            if path.startswith(_EXCHANGES):
+                return await self._exchange(request, path.removeprefix(_EXCHANGES))
         return None
+
+    async def _exchange(self, request: Request, exchange_id: str) -> LocalAnswer:
+        """What became of an exchange, for the key that made it: for clients that cannot read trailers."""
+        try:
+            return await self._told(await self._door.holder(request), exchange_id)
+        except HeadgateError as error:  # also while the database cannot be asked
+            return _refusal(error)
+
+    async def _told(self, holder: Holder, exchange_id: str) -> LocalAnswer:
+        """Raises NotFound for an exchange of another key's, and Busy while the log cannot be read."""
+        running = self._live.running(exchange_id)
+        if running is not None and running.admission.holder.is_same(holder):
+            return _json(202, {"exchange_id": exchange_id, "status": "running"}, (b"retry-after", b"1"))
+        record = self._live.record(exchange_id) or await self._log.find(exchange_id)
+        if record is None or (record.key, record.key_id) != (holder.name, holder.key_id):
+            raise NotFound("No exchange of that id was made with this key, or it is not on record yet.")
+        return _json(200, record.as_json())
 
     def _health(self) -> LocalAnswer:
         if self._log.accepting:
             return _json(200, {"status": "ok"})
         return _json(503, {"status": "records cannot be written"})
 
-    def _list(self, request: Request, model_id: str) -> LocalAnswer:
+    async def _list(self, request: Request, model_id: str) -> LocalAnswer:
         """The models that can be asked for, in the shape of the API that the client speaks."""
         anthropic = request.header(b"anthropic-version") is not None
         try:
-            authenticate(request, self._keys)
+            holder = await self._door.holder(request)
         except HeadgateError as error:
-            return _json(error.status, {"error": {"message": error.message, "type": error.code, "code": error.code}})
+            return _refusal(error)
         google = any(request.header(name) is not None for name in _GOOGLES)
         shape = _anthropic_model if anthropic else _google_model if google else _openai_model
-        named = {name: shape(name, owner) for name, owner in self._models.list_models()}
+        known = self._models.list_models()
+        named = {name: shape(name, owner) for name, owner in known if _may_use(holder, name, owner)}
         if model_id:
             return _json(200, named[model_id]) if model_id in named else _unknown(model_id)
         models = list(named.values())
@@ -74,6 +95,24 @@ class LocalAnswers:
             ends = {"first_id": models[0]["id"], "last_id": models[-1]["id"]} if models else {}
             return _json(200, {"data": models, "has_more": False, **ends})
         return _json(200, {"object": "list", "data": models})
+
+
+_EXCHANGES = "/exchanges/"
+
+
+def _may_use(holder: Holder, model: str, deployment: str) -> bool:
+    if holder.key is None:
+        return True
+    try:
+        holder.key.check_model(model)
+        holder.key.check_provider(deployment)
+    except HeadgateError:
+        return False
+    return True
+
+
+def _refusal(error: HeadgateError) -> LocalAnswer:
+    return _json(error.status, {"error": {"message": error.message, "type": error.code, "code": error.code}})
 
 
 def _openai_model(name: str, owner: str) -> dict[str, Any]:
@@ -99,9 +138,9 @@ def _unknown(model_id: str) -> LocalAnswer:
     return _json(404, {"error": {"message": message, "type": "invalid_request_error", "code": "model_not_found"}})
 
 
-def _json(status: int, value: dict[str, Any]) -> LocalAnswer:
-    body = json.dumps(value).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+def _json(status: int, value: dict[str, Any], *more: tuple[bytes, bytes]) -> LocalAnswer:
+    body = json.dumps(value, default=str).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *more]
     return LocalAnswer(status, headers, body)
 
 

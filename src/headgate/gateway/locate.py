@@ -64,6 +64,13 @@ def locate(request: Request) -> Place:
     )
 
 
+def may_cost(method: str, place: Place | None) -> bool:
+    """Whether a provider may bill this. Of paths that are passed on without being understood, every POST may be."""
+    if place is None or place.operation is None:
+        return method == "POST"
+    return place.operation.metering is Metering.COUNTED
+
+
 def below_version(path: str) -> str:
     """The path without a leading /v1: clients are configured with and without it."""
     return path[3:] if path.startswith("/v1/") else path

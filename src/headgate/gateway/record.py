@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 
 from headgate.dialects.base import Metering
 from headgate.gateway.admit import Admission
-from headgate.gateway.forward import Forwarded
+from headgate.gateway.answering import Forwarded
 from headgate.gateway.headers import bare, credentials_of
-from headgate.gateway.locate import Place
+from headgate.gateway.hold import Held
+from headgate.gateway.locate import Place, may_cost
 from headgate.gateway.request import Opening, Request
-from headgate.records import Record, RecordLog, Trail
+from headgate.records import Bill, Record, RecordLog, Trail
 from headgate.routing.models import Route
 from headgate.usage import Basis, Reading
 
@@ -30,13 +31,18 @@ class Trails:
         self._log = log
         self._recent: OrderedDict[str, Trail] = OrderedDict()
 
-    def find(self, response_id: str) -> Trail | None:
+    async def find(self, response_id: str) -> Trail | None:
         """The trail of a response id, if this gateway served it."""
-        return self._recent.get(response_id) or self._log.trail(response_id)
+        known = self._recent.get(response_id)
+        if known is None:
+            logged = await self._log.trail(response_id)
+            if logged is not None:  # someone may have noted more while the log was asked
+                self.note(response_id, logged)
+        return self._recent.get(response_id)
 
     def note(self, response_id: str, trail: Trail) -> None:
         """Remember a trail. What has been counted once stays counted."""
-        known = None if trail.counted else self.find(response_id)
+        known = self._recent.get(response_id)
         counted = trail.counted or (known is not None and known.counted)
         self._recent[response_id] = Trail(trail.provider, counted)
         self._recent.move_to_end(response_id)
@@ -51,25 +57,21 @@ def named(reading: Reading, place: Place | None) -> Reading:
     return replace(reading, response_id=place.response_id)
 
 
-def counts(place: Place, reading: Reading, trails: Trails) -> bool:
+async def counts(place: Place, reading: Reading, trails: Trails, *, deferred: bool = False) -> bool:
     """Whether a reading's usage belongs in the totals: each response's once, however often it is read again.
 
     A background response has no usage when it is created; the first poll that brings it counts
     (facts/stream_cases.md 3.6, 3.7). A stored response that came from elsewhere never does.
+
+    `deferred`: it goes on without its client, so what a client saw before it left is not what it used: an estimate of
+    that must not stand in for the report that a poll will bring.
     """
     if place.operation is None or reading.basis is Basis.NONE:
         return False
     if place.operation.metering is Metering.COUNTED:
-        return True
-    trail = trails.find(reading.response_id) if reading.response_id is not None else None
+        return not deferred or reading.basis is Basis.REPORTED
+    trail = await trails.find(reading.response_id) if reading.response_id is not None else None
     return reading.basis is Basis.REPORTED and trail is not None and not trail.counted
-
-
-def may_cost(request: Request, place: Place | None) -> bool:
-    """Whether a provider may bill this. Of paths that are passed on without being understood, every POST may be."""
-    if place is None or place.operation is None:
-        return request.method == "POST"
-    return place.operation.metering is Metering.COUNTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,14 @@ class Reached:
     place: Place | None = None
     admission: Admission | None = None
     route: Route | None = None
+    held: Held | None = None
 
 
-def make_record(opening: Opening, request: Request, reached: Reached, forwarded: Forwarded, *, counted: bool) -> Record:
+def make_record(opening: Opening, request: Request, reached: Reached, forwarded: Forwarded, bill: Bill) -> Record:
     """The record of an exchange that is over."""
     place, admission, route = reached.place, reached.admission, reached.route
     ask = admission.ask if admission is not None else None
+    holder = admission.holder if admission is not None else None
     operation = place.operation if place is not None else None
     dialect = place.dialect if place is not None else None
     return Record(
@@ -95,20 +99,22 @@ def make_record(opening: Opening, request: Request, reached: Reached, forwarded:
         dialect=dialect.name if dialect is not None else None,
         operation=operation.name if operation is not None else None,
         provider=route.deployment.name if route is not None else None,
-        key=admission.key if admission is not None else None,
+        key=holder.name if holder is not None else None,
         model_asked=ask.model if ask is not None else None,
         streamed=ask.stream if ask is not None else False,
         status=forwarded.status,
         ending=forwarded.ending,
-        billable=may_cost(request, place),
+        billable=may_cost(request.method, place),
         reading=_without_credentials(forwarded.reading, request, route),
-        counted=counted,
+        counted=forwarded.counted,
         first_byte_ns=forwarded.first_byte_ns,
         total_ns=opening.now(),
         bytes_in=forwarded.bytes_in,
         bytes_out=forwarded.bytes_out,
         attempts=forwarded.attempts,
         error=f"{forwarded.error.code}: {forwarded.error.message}" if forwarded.error is not None else None,
+        key_id=holder.key.key_id if holder is not None and holder.key is not None else None,
+        bill=bill,
     )
 
 

@@ -63,14 +63,14 @@ class Client(Protocol):
     def on_gone(self, callback: Callable[[], None]) -> None:
         """Call back once when the client leaves; at once if it has. A later callback replaces an earlier one."""
 
-    async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """Send the head. Raises ClientGone."""
+    async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]], *, trailers: bool = False) -> None:
+        """Send the head; `trailers` says that the end will bring some. Raises ClientGone."""
 
     async def write(self, chunk: bytes) -> None:
         """Send body bytes; waits while the client reads slowly. Raises ClientGone."""
 
-    async def end(self) -> None:
-        """End the answer. Raises ClientGone."""
+    async def end(self, trailers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        """End the answer; trailers only where the head said so. Raises ClientGone."""
 
     def abort(self) -> None:
         """Break the connection, so that a truncated answer cannot pass for a whole one."""

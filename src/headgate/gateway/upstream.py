@@ -4,13 +4,16 @@ An upstream is called by opening a Call, which can be aborted from anywhere at a
 stops an upstream that is still being connected to, still thinking, or still talking.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from headgate.providers.base import Deployment, Origin
 
 Headers = Sequence[tuple[bytes, bytes]]
+
+
+Clearance = Callable[[], Awaitable[None]]
 
 
 class CallAborted(Exception):
@@ -82,5 +85,12 @@ class Credentials(Protocol):
 class Upstream(Protocol):
     """Opens calls."""
 
-    def open(self, request: UpstreamRequest) -> Call:
-        """Begin; returns at once. The caller must in the end abort the call, whatever happened to it."""
+    def open(self, request: UpstreamRequest, clearance: Clearance | None = None) -> Call:
+        """Begin; returns at once. The caller must in the end abort the call, whatever happened to it.
+
+        A clearance is awaited once there is a connection and before the first byte goes out; what it raises is how
+        the call ends.
+        """
+
+    def ready(self, origin: Origin) -> bool:
+        """Whether a connection is waiting, so that a request would go out at once."""

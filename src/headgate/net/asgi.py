@@ -7,6 +7,7 @@ is stopped the moment nobody waits for it, and a server that cancels the callabl
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from headgate.errors import BadRequest, HeadgateError, TooLarge
@@ -18,20 +19,30 @@ from headgate.gateway.request import ClientGone, Request
 BREAK_EXTENSION = "headgate.break"
 """A scope extension: a callable that closes the connection after what has been written."""
 
+TRAILERS_EXTENSION = "http.response.trailers"
+"""ASGI's own extension (asgiref, "HTTP Trailers")."""
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+ADMIN_PATH = "/admin/v1"
+"""Where the admin API is mounted."""
 
 
 class AsgiClient:
     """The way back to one client, over ASGI's `send`. `break_connection` closes it without an end."""
 
-    __slots__ = ("_break_connection", "_callback", "_gone", "_over", "_send", "_started")
+    __slots__ = ("_break_connection", "_callback", "_can_trail", "_gone", "_over", "_send", "_started", "_trailers")
 
-    def __init__(self, send: Send, break_connection: Callable[[], object]) -> None:
+    def __init__(self, send: Send, break_connection: Callable[[], object], *, can_trail: bool = False) -> None:
+        """`can_trail`: the server knows ASGI's trailers; without that they are left out."""
         self._send = send
         self._break_connection = break_connection
+        self._can_trail = can_trail
+        self._trailers = False
         self._callback: Callable[[], None] | None = None
         self._gone = False
         self._started = False
@@ -61,12 +72,15 @@ class AsgiClient:
         if self._callback is not None:
             self._callback()
 
-    async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+    async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]], *, trailers: bool = False) -> None:
         """Send the head. Raises ClientGone."""
         if self._gone:
             raise ClientGone
         self._started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        self._trailers = trailers and self._can_trail
+        await self._send(
+            {"type": "http.response.start", "status": status, "headers": headers, "trailers": self._trailers}
+        )
 
     async def write(self, chunk: bytes) -> None:
         """Send body bytes; the server waits while its buffer to the client is full. Raises ClientGone."""
@@ -74,17 +88,28 @@ class AsgiClient:
             raise ClientGone
         await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
 
-    async def end(self) -> None:
+    async def end(self, trailers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         """End the answer. Raises ClientGone."""
         if self._gone:
             raise ClientGone
         self._over = True
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        if self._trailers:
+            await self._send({"type": "http.response.trailers", "headers": trailers, "more_trailers": False})
 
     def abort(self) -> None:
         """Break the connection, so that what the client has cannot pass for a whole answer."""
         self._over = True
         self._break_connection()
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """What has to happen before the first request, and after the last."""
+
+    start: Callable[[], Awaitable[None]]
+    close_upstream: Callable[[], Awaitable[None]]
+    close: Callable[[], Awaitable[None]]
 
 
 class Application:
@@ -94,30 +119,40 @@ class Application:
         self,
         gateway: Gateway,
         local: LocalAnswers,
+        lifecycle: Lifecycle,
+        *,
         max_body_bytes: int,
-        close_upstream: Callable[[], Awaitable[None]],
-        close_log: Callable[[], None],
+        admin: Asgi | None = None,
+        settle_seconds: float = 5.0,
     ) -> None:
+        """`settle_seconds`: how long a stop waits for a database that cannot be written."""
         self._gateway = gateway
         self._local = local
+        self._lifecycle = lifecycle
         self._max_body_bytes = max_body_bytes
-        self._close_upstream = close_upstream
-        self._close_log = close_log
+        self._admin = admin
+        self._settle_seconds = settle_seconds
         self._running: set[asyncio.Future[None]] = set()
+        self._starting: asyncio.Future[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's scope, as the ASGI specification has it."""
         if scope["type"] == "http":
-            await self._http(scope, receive, send)
+            await self._start()
+            if self._admin is not None and _is_admin(scope):
+                await self._admin({**scope, "root_path": scope.get("root_path", "") + ADMIN_PATH}, receive, send)
+            else:
+                await self._http(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1008})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client = AsgiClient(send, _breaker(scope))
+        can_trail = TRAILERS_EXTENSION in scope.get("extensions", {}) and scope.get("http_version") != "1.0"
+        client = AsgiClient(send, _breaker(scope), can_trail=can_trail)
         request = await read_request(scope, receive, self._max_body_bytes)
-        answer = self._local.answer(request)
+        answer = await self._local.answer(request)
         if answer is not None:
             await client.start(answer.status, answer.headers)
             await client.write(answer.body)
@@ -132,24 +167,47 @@ class Application:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                try:
+                    await self._start()
+                except HeadgateError as error:
+                    await send({"type": "lifespan.startup.failed", "message": error.message})
+                    return
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
+    async def _start(self) -> None:
+        """Once; by the server's lifespan, or by the first request of one that has none."""
+        if self._starting is None:
+            self._starting = asyncio.ensure_future(self._lifecycle.start())
+        if not self._starting.done() or self._starting.exception() is not None:
+            await self._starting
+
     def cut(self) -> None:
         """Break off what still runs; each client is told that the gateway is stopping."""
-        closing = asyncio.ensure_future(self._close_upstream())
+        closing = asyncio.ensure_future(self._lifecycle.close_upstream())
         self._running.add(closing)
         closing.add_done_callback(self._running.discard)
 
     async def stop(self) -> None:
-        """Cut what still runs, and wait until every exchange has its record and every record is kept."""
-        await self._close_upstream()
-        if self._running:
-            await asyncio.wait(self._running)
-        await asyncio.to_thread(self._close_log)
+        """Cut what still runs, and wait until every exchange is settled and recorded, and all of that is kept.
+
+        A settlement that cannot be written in time is spilled with its record, for the next start.
+        """
+        await self._lifecycle.close_upstream()
+        while self._running:  # one whose client takes nothing is cancelled out of its write, and then settles
+            _, waiting = await asyncio.wait(self._running, timeout=self._settle_seconds)
+            for exchange in waiting:
+                exchange.cancel()
+        await self._lifecycle.close()
+
+
+def _is_admin(scope: Scope) -> bool:
+    """Whether the path is the admin API's or below it; a path holds its root (ASGI's HTTP scope, `root_path`)."""
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    return path == ADMIN_PATH or path.startswith(ADMIN_PATH + "/")
 
 
 def _breaker(scope: Scope) -> Callable[[], object]:

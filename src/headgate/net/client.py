@@ -3,10 +3,11 @@
 import ssl
 
 from headgate.errors import Busy
-from headgate.gateway.upstream import UpstreamRequest
+from headgate.gateway.upstream import Clearance, UpstreamRequest
 from headgate.net.client_call import HttpCall
 from headgate.net.connection_dial import tls_context
 from headgate.net.pool import Pool
+from headgate.providers.base import Origin
 
 
 class HttpUpstream:
@@ -24,14 +25,20 @@ class HttpUpstream:
         self._calls: set[HttpCall] = set()
         self._closed = False
 
-    def open(self, request: UpstreamRequest) -> HttpCall:
+    def ready(self, origin: Origin) -> bool:
+        """Whether a connection is waiting, so that a request would go out at once."""
+        return self._pool.has_idle(origin)
+
+    def open(self, request: UpstreamRequest, clearance: Clearance | None = None) -> HttpCall:
         """Begin; returns at once. The caller must in the end abort the call, whatever happened to it.
+
+        A clearance is awaited once a new connection stands and before the first byte goes out.
 
         Raises BadRequest if the request cannot be sent as one unmistakable HTTP request, and Busy after `aclose`.
         """
         if self._closed:
             raise Busy("The gateway is stopping.")
-        call = HttpCall(self._pool, request, self._calls.discard)
+        call = HttpCall(self._pool, request, self._calls.discard, clearance)
         self._calls.add(call)
         call.begin()
         return call

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from math import inf
 
 from headgate.errors import UpstreamCut, UpstreamTimeout
-from headgate.gateway.upstream import CallAborted, Head, UpstreamRequest
+from headgate.gateway.upstream import CallAborted, Clearance, Head, UpstreamRequest
 from headgate.net.client_request import request_head
 from headgate.net.client_response import Response
 from headgate.net.connection import Connection
@@ -23,6 +24,7 @@ class HttpCall:
 
     __slots__ = (
         "_aborted",
+        "_clearance",
         "_connection",
         "_deadline",
         "_dialling",
@@ -40,14 +42,24 @@ class HttpCall:
         "sent",
     )
 
-    def __init__(self, pool: Pool, request: UpstreamRequest, on_over: Callable[["HttpCall"], None]) -> None:
-        """Raises BadRequest if the request cannot be sent as one unmistakable HTTP request."""
+    def __init__(
+        self,
+        pool: Pool,
+        request: UpstreamRequest,
+        on_over: Callable[["HttpCall"], None],
+        clearance: Clearance | None = None,
+    ) -> None:
+        """A call with a clearance takes a new connection.
+
+        Raises BadRequest if the request cannot be sent as one unmistakable HTTP request.
+        """
         self.sent = False
         """True once any byte of the request has been handed to a connection."""
         self._pool = pool
         self._request = request
         self._head = request_head(request)
         self._on_over = on_over
+        self._clearance = clearance
         self._loop = asyncio.get_running_loop()
         self._response = Response(bodyless=request.method == b"HEAD")
         self._dialling: asyncio.Task[Connection] | None = None
@@ -62,7 +74,7 @@ class HttpCall:
 
     def begin(self) -> None:
         """Send the request on an idle connection, or dial."""
-        connection = self._pool.take(self._request.origin)
+        connection = self._pool.take(self._request.origin) if self._clearance is None else None
         if connection is None:
             self._dial()
         else:
@@ -131,7 +143,12 @@ class HttpCall:
         self.failed(error)
 
     def _dial(self) -> None:
-        self._dialling = self._pool.dial(self._request.origin, self._request.limits.connect)
+        dialling = self._pool.dial(self._request.origin, self._request.limits.connect)
+        if self._clearance is not None:
+            cleared = self._loop.create_task(_cleared(dialling, self._clearance))
+            cleared.add_done_callback(partial(_unless_cleared, dialling))
+            dialling = cleared
+        self._dialling = dialling
         self._dialling.add_done_callback(self._dialled)
 
     def _dialled(self, task: asyncio.Task[Connection]) -> None:
@@ -215,3 +232,22 @@ class HttpCall:
             self.failed(UpstreamTimeout("The provider did not begin to answer in time."))
         elif self._waiter is not None and not self._waiter.done():
             self.failed(UpstreamTimeout("The provider fell silent in the middle of its answer."))
+
+
+async def _cleared(dialling: asyncio.Task[Connection], clearance: Clearance) -> Connection:
+    """A connection that may be used."""
+    connection = await dialling
+    await clearance()
+    return connection
+
+
+def _unless_cleared(dialling: asyncio.Task[Connection], cleared: asyncio.Task[Connection]) -> None:
+    """Close a connection that is not used, whenever it stands: `_cleared` may be cancelled before it has it."""
+    if cleared.cancelled() or cleared.exception() is not None:
+        dialling.cancel()
+        dialling.add_done_callback(_discard)
+
+
+def _discard(dialled: asyncio.Task[Connection]) -> None:
+    if not dialled.cancelled() and dialled.exception() is None:
+        dialled.result().close()

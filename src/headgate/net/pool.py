@@ -44,6 +44,10 @@ class Pool:
             connection.close()
         return None
 
+    def has_idle(self, origin: Origin) -> bool:
+        """Whether `take` is likely to find one."""
+        return bool(self._idle.get(origin))
+
     def dial(self, origin: Origin, limit: float) -> asyncio.Task[Connection]:
         """A new connection, made within `limit` seconds. The task raises UpstreamUnreachable."""
         task = asyncio.get_running_loop().create_task(dial(origin, limit, self._tls))

@@ -8,14 +8,14 @@ exchange is recorded, and only then the process ends.
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from headgate.errors import ConfigError
-from headgate.net.asgi import BREAK_EXTENSION, Application
+from headgate.net.asgi import BREAK_EXTENSION, TRAILERS_EXTENSION, Application
 
 logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
@@ -24,14 +24,63 @@ _LAST_WORDS_SECONDS = 5
 """For clients that do not take the last bytes; then the server drops them."""
 
 
+class Cycle(RequestResponseCycle):
+    """uvicorn's cycle of a request and its response, which can end in trailers (RFC 9110 section 6.5).
+
+    Where the head announced some, the closing chunk waits for them.
+    """
+
+    _trails = False
+    _until_close = False
+
+    async def send(self, message: Any) -> None:
+        """ASGI's `send`, with the extension `http.response.trailers`.
+
+        HTTP/1.0 has no chunks: an answer without a length ends with its connection (RFC 9112 section 6.3).
+        """
+        kind = message["type"]
+        if self._until_close and kind == "http.response.body":
+            self.expected_content_length += len(message.get("body", b""))
+        if kind == "http.response.start":
+            self._until_close = self.scope["http_version"] == "1.0" and not _has_length(message["headers"])
+            if self._until_close:
+                self.chunked_encoding = False
+            await super().send(message)
+            self._trails = bool(message.get("trailers")) and bool(self.chunked_encoding)
+        elif kind == "http.response.trailers":
+            await self._end(message["headers"])
+        elif self._trails and not message.get("more_body", False):
+            if message.get("body"):
+                await super().send({"type": kind, "body": message["body"], "more_body": True})
+        else:
+            await super().send(message)
+
+    async def _end(self, trailers: Iterable[tuple[bytes, bytes]]) -> None:
+        if not self._trails or self.disconnected:
+            return
+        lines = b"".join(b"%b: %b\r\n" % pair for pair in trailers)
+        self.transport.write(b"0\r\n" + lines + b"\r\n")
+        self._trails = False
+        self.chunked_encoding, self.expected_content_length = False, 0  # uvicorn has nothing left to write
+        await super().send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _has_length(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"content-length" for name, _ in headers)
+
+
 class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, with a way for the application to break the connection."""
+    """uvicorn's protocol, with a way for the application to break the connection, and with trailers."""
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        cycle.__class__ = Cycle  # uvicorn makes its cycles itself; ours adds methods, and one attribute by its class
+        super()._start_asgi_task(cycle, app)
 
     def on_message_begin(self) -> None:
         """Begin a request: its scope learns the extension."""
         super().on_message_begin()
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]  # uvicorn's TypedDict has no place for extensions
-        scope["extensions"] = {BREAK_EXTENSION: self.transport.close}
+        scope["extensions"] = {BREAK_EXTENSION: self.transport.close, TRAILERS_EXTENSION: {}}
 
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing: the application refuses upgrades itself, in the client's dialect."""

@@ -11,16 +11,15 @@ A cost is rounded once, half a nano-dollar up, from the exact sum of its lines. 
     model, usage                 no price at all; nothing reported at all
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
 from typing import Literal
 
 from headgate.money import Rate, add_ratios, half_up
 from headgate.pricing.book import PriceBook
 from headgate.pricing.markup import Markup
-from headgate.pricing.price import Leaf, Plan, Price, Terms
+from headgate.pricing.price import Plan, Price, Terms
 from headgate.pricing.units import TOKENS, Quantity, counts_of, unit_of
 from headgate.usage import Leg, Usage
 
@@ -238,30 +237,25 @@ def worst_case(  # noqa: PLR0917 - in the order of cost()
     price = book.find(provider, model, at_ns)
     if price is None:
         return None
-    plans = (price.plan(), price.plan(normalised(terms)))
+    counts = {"input": input_tokens, "output": output_tokens, "requests": 1}
+    standard, asked = price.plan(), price.plan(normalised(terms))
     bounds = [
-        _bound(leaves, {"input": input_tokens, "output": output_tokens, "requests": 1})
-        for plan in plans
-        for start, leaves in zip((-1, *plan.starts), plan.leaves, strict=True)
+        _bound(dearest, counts)
+        for plan in ((standard,) if asked is standard else (standard, asked))
+        for start, dearest in zip((-1, *plan.starts), plan.dearest, strict=True)
         if start < input_tokens
     ]
     return max((bound for bound in bounds if bound is not None), default=None)
 
 
-def _bound(leaves: Iterable[Leaf], counts: Mapping[str, int]) -> int | None:
-    """All of each side at its dearest rate, rounded; None if no side has one."""
-    dearest: dict[str, Fraction] = {}
-    for leaf in leaves:
-        unit = unit_of(leaf.unit)
-        if leaf.rate is None or unit is None or not ("tokens" in unit.kinds or "requests" in unit.kinds):
-            continue
-        for side in counts.keys() & unit.kinds:
-            rate = Fraction(leaf.rate.numerator, leaf.rate.denominator)
-            dearest[side] = max(dearest.get(side, rate), rate)
+def _bound(dearest: Mapping[str, tuple[int, int]], counts: Mapping[str, int]) -> int | None:
+    """All of each side at its dearest rate, rounded up; None if no side has one."""
     if not dearest:
         return None
-    total = sum((rate * counts[side] for side, rate in dearest.items()), Fraction())
-    return half_up(total.numerator, total.denominator)
+    total = (0, 1)
+    for side, (numerator, denominator) in dearest.items():
+        total = add_ratios(total, (numerator * counts[side], denominator))
+    return -(-total[0] // total[1])
 
 
 def charge(cost: Cost, markup: Markup) -> int | None:

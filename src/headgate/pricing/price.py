@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from fractions import Fraction
 from itertools import combinations
 from typing import Literal, NamedTuple
 
@@ -82,6 +83,8 @@ class Plan:
 
     free: frozenset[str]
     """Those of them whose rates are all 0."""
+    dearest: tuple[Mapping[str, tuple[int, int]], ...]
+    """By size as `leaves`: the dearest exact rate of a token of the "input" and "output", and of a "requests"."""
 
     def sells(self, unit: str) -> bool:
         """True if the unit costs anything."""
@@ -135,11 +138,11 @@ class Price:
                 rates = {unit: steps.times(multiple.by) if unit in TOKENS else steps for unit, steps in rates.items()}
         starts = sorted({start for steps in rates.values() for start, _ in steps.above})
         sizes = [0, *(start + 1 for start in starts)]
+        leaves = tuple(_leaves({unit: steps.at(size) for unit, steps in rates.items()}, self.least) for size in sizes)
         return Plan(
             starts=tuple(starts),
-            leaves=tuple(
-                _leaves({unit: steps.at(size) for unit, steps in rates.items()}, self.least) for size in sizes
-            ),
+            leaves=leaves,
+            dearest=tuple(map(_dearest, leaves)),
             units=frozenset(rates),
             free=frozenset(unit for unit, steps in rates.items() if not steps.base.dollars and not steps.above),
             unmet=tuple(term for term in terms.items() if term[0] not in met),
@@ -163,6 +166,18 @@ def _leaves(rates: Mapping[str, Rate], least: Mapping[str, int]) -> tuple[Leaf, 
         )
         for unit in units
     )
+
+
+def _dearest(leaves: Iterable[Leaf]) -> dict[str, tuple[int, int]]:
+    found: dict[str, tuple[int, int]] = {}
+    for leaf in leaves:
+        unit = unit_of(leaf.unit)
+        if leaf.rate is None or unit is None or not {"tokens", "requests"} & unit.kinds:
+            continue
+        for side in {"input", "output", "requests"} & unit.kinds:
+            rate = (leaf.rate.numerator, leaf.rate.denominator)
+            found[side] = max(found.get(side, rate), rate, key=lambda ratio: Fraction(*ratio))
+    return found
 
 
 def _joins(rates: Mapping[str, Rate]) -> dict[str, Rate]:

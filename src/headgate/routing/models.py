@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 
-from headgate.errors import BadRequest, ConfigError, NotFound, UnknownModel
+from headgate.errors import BadRequest, ConfigError, Forbidden, NotFound, UnknownModel
 from headgate.providers.base import Deployment
 from headgate.routing.catalogue import Catalogue
 
@@ -96,9 +96,16 @@ class Models:
         self._fallback = self._the_fallback(fallback)
         dialects = {dialect for deployment in deployments for dialect in deployment.provider.dialects}
         self._names = {dialect: _Names(_speaking(deployments, dialect), catalogue) for dialect in dialects}
+        self._catalogue = catalogue
+        self._narrowed: dict[tuple[str | None, tuple[str, ...]], _Names] = {}
 
     def choose(
-        self, dialect: str | None, model: str | None, x_provider: str | None = None, hint: str | None = None
+        self,
+        dialect: str | None,
+        model: str | None,
+        x_provider: str | None = None,
+        hint: str | None = None,
+        among: tuple[str, ...] = (),
     ) -> Route:
         """The route of a request.
 
@@ -107,16 +114,21 @@ class Models:
             model: As the client wrote it; None where the request names none, such as a GET of a stored response.
             x_provider: The name of the deployment that the client insists on.
             hint: The name of the deployment that served what the request refers to.
+            among: The names of the deployments that may be chosen; all where there are none. Who insists on another
+                gets it: whether they may is for the caller to say.
 
         Raises:
             NotFound: No deployment has the name given, or none speaks the dialect.
             BadRequest: The deployment that was named, or the one that has the model, does not speak the dialect.
+            Forbidden: None of `among` speaks the dialect, or the model belongs to another deployment.
             UnknownModel: No deployment is known to serve the model; the message names the nearest that are served.
         """
         if x_provider is not None:
             deployment = self._named(x_provider, dialect)
             return Route(deployment, None) if model is None else self._all.at(deployment, model)
-        names = self._all if dialect is None else self._names.get(dialect)
+        names = self._names_of(dialect, among)
+        if among and names is not None and not names.deployments:
+            raise Forbidden(f"None of the providers that this key may use speaks {dialect}: {', '.join(among)}.")
         if names is None or not names.deployments:
             raise NotFound(f"No provider is configured that speaks {dialect}. Configured: {self._configured()}.")
         if model is None:
@@ -125,6 +137,15 @@ class Models:
         if route is None:
             raise self._refusal(names, dialect, model)
         return route
+
+    def _names_of(self, dialect: str | None, among: tuple[str, ...]) -> _Names | None:
+        names = self._all if dialect is None else self._names.get(dialect)
+        if names is None or not among:
+            return names
+        if (dialect, among) not in self._narrowed:
+            allowed = [deployment for deployment in names.deployments if deployment.name in among]
+            self._narrowed[dialect, among] = _Names(allowed, self._catalogue)
+        return self._narrowed[dialect, among]
 
     def list_models(self) -> list[tuple[str, str]]:
         """Every known model with the name of the deployment it leads to, under a name that a client can ask for.
@@ -167,12 +188,19 @@ class Models:
             raise BadRequest(self._not_spoken(deployment, dialect))
         return deployment
 
-    def _refusal(self, names: _Names, dialect: str | None, model: str) -> BadRequest | UnknownModel:
+    def _refusal(self, names: _Names, dialect: str | None, model: str) -> BadRequest | Forbidden | UnknownModel:
         """Why none of these deployments gets the model."""
         elsewhere = self._all.find(model)
         shown = model[:_SHOWN]
         if elsewhere is not None and dialect is not None:
             deployment = elsewhere.deployment
+            if deployment.speaks(dialect):
+                allowed = ", ".join(other.name for other in names.deployments)
+                return Forbidden(
+                    f"The model '{shown}' belongs to {deployment.name}, which this key may not use; it may use "
+                    f"{allowed}.",
+                    param="model",
+                )
             reason = self._not_spoken(deployment, dialect)
             return BadRequest(f"The model '{shown}' belongs to {deployment.name}. {reason}", param="model")
         nearest = names.nearest(shown)

@@ -1,0 +1,63 @@
+"""The exchanges that are under way, as the checkpoints and the curious see them."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from headgate.dialects.base import Meter
+from headgate.gateway.admit import Admission
+from headgate.gateway.hold import Held
+from headgate.gateway.request import Opening
+from headgate.records import Record
+from headgate.routing.models import Route
+
+_REMEMBERED = 1_000
+
+
+@dataclass(slots=True, eq=False)
+class Running:
+    """An exchange between its hold and its settlement. Its meter comes with the answer's head."""
+
+    opening: Opening
+    admission: Admission
+    route: Route
+    held: Held | None
+    meter: Meter | None = None
+    delivered: int = field(default=-1)
+    """The bytes that the last checkpoint saw delivered."""
+    counted: bool = False
+    """Its usage has been found to count, and so no other exchange's of the same response will."""
+
+
+class Live:
+    """All exchanges under way in this process, and the last that were."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, Running] = {}
+        self._recent: OrderedDict[str, Record] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def __iter__(self) -> Iterator[Running]:
+        return iter(list(self._running.values()))
+
+    def add(self, running: Running) -> None:
+        """An exchange goes out."""
+        self._running[running.opening.exchange_id] = running
+
+    def running(self, exchange_id: str) -> Running | None:
+        """An exchange that is under way."""
+        return self._running.get(exchange_id)
+
+    def close(self, record: Record) -> None:
+        """An exchange is settled; its record is remembered until it is on disk, and a while longer."""
+        if self._running.pop(record.exchange_id, None) is None:
+            return
+        self._recent[record.exchange_id] = record
+        if len(self._recent) > _REMEMBERED:
+            self._recent.popitem(last=False)
+
+    def record(self, exchange_id: str) -> Record | None:
+        """The record of an exchange that was under way a short while ago."""
+        return self._recent.get(exchange_id)
