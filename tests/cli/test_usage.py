@@ -1,3 +1,4 @@
+import asyncio
 import json
 import time
 from datetime import UTC, datetime
@@ -9,30 +10,38 @@ from typer.testing import CliRunner, Result
 
 from headgate.cli import usage
 from headgate.errors import ConfigError
-from headgate.records import Ending, Record
-from headgate.stores.sqlite import SqliteRecordLog
+from headgate.records import Bill, Ending, Record
+from headgate.stores.postgres import PostgresStore
+from headgate.stores.sqlite import SqliteStore
 from headgate.usage import Basis, Estimate, Usage
+from tests.postgres_server import PostgresDatabase
 from tests.stores.examples import NOON, a_record
 
 HOUR_NS = 3600 * 1_000_000_000
 
 RECORDS = [
-    a_record("ex_1", usage=Usage(input_tokens=1_234_567, output_tokens=89, reported_cost_nanos=23_285_600)),
+    a_record("ex_1", usage=Usage(input_tokens=1_234_567, output_tokens=89, reported_cost_nanos=23_285_600),
+             bill=Bill(cost_nanos=23_285_600)),
     a_record("ex_2", served_model="claude", provider="anthropic", key="team-a",
-             usage=Usage(input_tokens=1_000, cache_read_tokens=900, output_tokens=11)),
+             usage=Usage(input_tokens=1_000, cache_read_tokens=900, output_tokens=11),
+             bill=Bill(account="acme", cost_nanos=400_000, charge_nanos=440_000)),
     a_record("ex_3", served_model="claude", provider="anthropic", ending=Ending.CLIENT_LEFT, usage=Usage(),
-             basis=Basis.ESTIMATED, estimate=Estimate(2_000, 30)),
+             basis=Basis.ESTIMATED, estimate=Estimate(2_000, 30),
+             bill=Bill(account="acme", cost_nanos=2_150_000, charge_nanos=2_365_000, flags=("estimated",))),
     a_record("ex_4", served_model=None, model_asked=None, provider=None, status=404, ending=Ending.NEVER_SENT,
              usage=Usage(), basis=Basis.NONE, counted=False),
     a_record("ex_5", usage=Usage(), basis=Basis.NONE, counted=False),
 ]  # fmt: skip
 
 
-def store(path: Path, *records: Record) -> Path:
-    log = SqliteRecordLog(path)
+async def keep(store: SqliteStore | PostgresStore, *records: Record) -> None:
     for record in records:
-        log.append(record)
-    log.close()
+        store.append(record)
+    await store.aclose()
+
+
+def store(path: Path, *records: Record) -> Path:
+    asyncio.run(keep(SqliteStore(path), *records))
     return path
 
 
@@ -59,11 +68,11 @@ def test_the_table_shows_groups_and_their_total(db: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.output.startswith("Usage by model\n")
     assert [" ".join(cells) for cells in table(result)] == [
-        "model exchanges input cached output reported cost errors cancelled",
-        "claude 2 1,000 900 11 - 0 1",
-        "gpt-4o-2024-08-06 2 1,234,567 - 89 $0.0232856 0 0",
-        "(no model) 1 - - - - 1 0",
-        "total 5 1,235,567 900 100 $0.0232856 1 1",
+        "model exchanges cost charge input cached output errors cancelled",
+        "claude 2 $0.00255 $0.002805 1,000 900 11 0 1",
+        "gpt-4o-2024-08-06 2 $0.0232856 - 1,234,567 - 89 0 0",
+        "(no model) 1 - - - - - 1 0",
+        "total 5 $0.0258356 $0.002805 1,235,567 900 100 1 1",
     ]
 
 
@@ -71,10 +80,13 @@ def test_it_says_what_the_sums_leave_open(db: Path) -> None:
     told = " ".join(run("--db", db).output.split())
     assert "an estimated 2,000 input and 30 output tokens of 1 exchange that the provider did not" in told
     assert "the usage of 1 exchange is not known at all" in told
+    assert "the cost of 1 exchange is not known" in told
 
 
 def test_nothing_open_nothing_said(tmp_path: Path) -> None:
-    assert run("--db", store(tmp_path / "records.db", RECORDS[0])).output.count("\n\n") == 1
+    output = run("--db", store(tmp_path / "records.db", RECORDS[0])).output
+    assert output.count("\n\n") == 1
+    assert "charge" not in output, "nobody was charged"
 
 
 @pytest.mark.parametrize(
@@ -83,6 +95,7 @@ def test_nothing_open_nothing_said(tmp_path: Path) -> None:
         ("provider", ["anthropic", "openai", "(no provider)"]),
         ("day", ["2025-11-01"]),
         ("key", ["(no key)", "team-a"]),
+        ("account", ["(no account)", "acme"]),
     ],
 )
 def test_rows_by(db: Path, by: str, groups: list[str]) -> None:
@@ -96,8 +109,10 @@ def test_a_number_is_shown_whole_or_not_at_all(db: Path, columns: int) -> None:
     assert max(len(line) for line in output.splitlines()) <= columns
     assert "…" not in output
     shown = "1,235,567" in output
-    assert shown or "Left out at this width: input" in " ".join(output.split())
-    assert ("Left out" in output) == (columns < 90)
+    told = " ".join(output.split())
+    assert shown or " input" in told[told.index("Left out at this width:") :]
+    assert ("$0.0258356" in output) == (columns > 30)
+    assert ("Left out" in output) == (columns < 100)
 
 
 def test_json_has_the_names_of_usage(db: Path) -> None:
@@ -106,6 +121,9 @@ def test_json_has_the_names_of_usage(db: Path) -> None:
     claude, gpt, none = document["rows"]
     assert (claude["model"], gpt["model"], none["model"]) == ("claude", "gpt-4o-2024-08-06", None)
     assert (gpt["input_tokens"], gpt["cache_read_tokens"], gpt["reported_cost_nanos"]) == (1_234_567, None, 23_285_600)
+    assert [(row["cost_nanos"], row["charge_nanos"], row["unpriced"]) for row in document["rows"]] == [
+        (2_550_000, 2_805_000, 0), (23_285_600, None, 1), (None, None, 0),
+    ]  # fmt: skip
     assert document["total"]["input_tokens"] == 1_235_567
     assert document["total"]["unmetered"] == 1
 
@@ -174,3 +192,29 @@ def test_the_default_is_where_the_gateway_writes(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     store(tmp_path / "headgate" / "headgate.db", *RECORDS)
     assert run().output == run("--db", tmp_path / "headgate" / "headgate.db").output
+
+
+def test_the_config_names_the_database(tmp_path: Path) -> None:
+    db = store(tmp_path / "records.db", *RECORDS)
+    config = tmp_path / "headgate.toml"
+    config.write_text(f'database = "{db}"\n')
+    assert run("--config", config).output == run("--db", db).output
+    other = store(tmp_path / "other.db")
+    assert "no records in" in run("--config", config, "--db", other).output
+
+
+def test_a_postgresql_database_shows_the_same(postgres: PostgresDatabase, db: Path, tmp_path: Path) -> None:
+    async def fill(*records: Record) -> None:
+        database = PostgresStore(postgres.dsn(), spill_folder=tmp_path)
+        await database.open()
+        await keep(database, *records)
+
+    config = tmp_path / "headgate.toml"
+    config.write_text(f'database = "{postgres.dsn()}"\n')
+    empty = run("--config", config)
+    assert "There are no records in the PostgreSQL database." in empty.output
+    asyncio.run(fill(*RECORDS))
+    for more in (["--by", "account"], ["--json"], ["--by", "day", "--since", "2025-11-01"]):
+        shown = run("--config", config, *more)
+        assert shown.exit_code == 0, shown
+        assert shown.output == run("--db", db, *more).output

@@ -2,14 +2,17 @@
 
 import asyncio
 import threading
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from headgate.records import Ending, Record, Trail
+from headgate.records import Bill, Ending, Record, Trail, Wanted
 from headgate.stores.summary import GroupBy, UsageRow, summarise
 from headgate.usage import Basis, Estimate, Leg, Usage
-from tests.stores.examples import DAY_NS, NOON, a_record, some_records
+from tests.stores.examples import DAY_NS, NOON, a_record, some_records, some_wanted
 from tests.stores.factory import Store, StoreFactory
 
 
@@ -24,48 +27,77 @@ async def write(log: Store, *records: Record) -> None:
 
 
 TEAM = [
-    a_record("ex_1", key="team-a"),
+    a_record("ex_1", key="team-a", bill=Bill(account="acme", cost_nanos=1_000, charge_nanos=1_200)),
     a_record("ex_2", key="team-a", started_at_ns=NOON + 1, usage=Usage(input_tokens=7), counted=False),
     a_record("ex_3", served_model=None, provider=None, status=404, ending=Ending.NEVER_SENT, usage=Usage(),
              basis=Basis.NONE, counted=False),
     a_record("ex_4", started_at_ns=NOON + DAY_NS, provider="groq", ending=Ending.CLIENT_LEFT, usage=Usage(),
-             basis=Basis.ESTIMATED, estimate=Estimate(30, 4)),
+             basis=Basis.ESTIMATED, estimate=Estimate(30, 4),
+             bill=Bill(account="acme", cost_nanos=70, charge_nanos=0, flags=("estimated", "unpriced:web_search"))),
     a_record("ex_5", started_at_ns=NOON + DAY_NS, provider="groq", usage=Usage(), basis=Basis.NONE, counted=False),
     a_record("ex_6", started_at_ns=NOON + DAY_NS, status=499, ending=Ending.NEVER_SENT, usage=Usage(),
              basis=Basis.NONE, counted=False),
     a_record("ex_7", started_at_ns=NOON + DAY_NS, ending=Ending.UPSTREAM_CUT, basis=Basis.PARTIAL,
-             usage=Usage(input_tokens=1, output_tokens=0, reported_cost_nanos=5), estimate=Estimate(None, 9)),
+             usage=Usage(input_tokens=1, output_tokens=0, reported_cost_nanos=5), estimate=Estimate(None, 9),
+             bill=Bill(cost_nanos=5)),
 ]  # fmt: skip
 """A plain one, a poll of it, a refusal, a client that left, a silent upstream, one that left at once, and a cut one."""
 
-PLAIN_SUMS = {"input_tokens": 100, "cache_read_tokens": 20, "output_tokens": 50, "reasoning_tokens": 10}
+PLAIN_SUMS: dict[str, Any] = {"input_tokens": 100, "cache_read_tokens": 20, "output_tokens": 50, "reasoning_tokens": 10}
 
 # Worked by hand.
 TEAM_BY: dict[GroupBy, list[UsageRow]] = {
     GroupBy.PROVIDER: [
-        UsageRow("openai", exchanges=4, errors=1, cancelled=1, estimated=1, input_tokens=101, cache_read_tokens=20,
-                 output_tokens=50, reasoning_tokens=10, reported_cost_nanos=5, estimated_output_tokens=9),
-        UsageRow("groq", exchanges=2, cancelled=1, estimated=1, unmetered=1,
-                 estimated_input_tokens=30, estimated_output_tokens=4),
+        UsageRow("openai", exchanges=4, errors=1, cancelled=1, estimated=1, unpriced=1, input_tokens=101,
+                 cache_read_tokens=20, output_tokens=50, reasoning_tokens=10, reported_cost_nanos=5,
+                 estimated_output_tokens=9, cost_nanos=1_005, charge_nanos=1_200),
+        UsageRow("groq", exchanges=2, cancelled=1, estimated=1, unmetered=1, unpriced=2,
+                 estimated_input_tokens=30, estimated_output_tokens=4, cost_nanos=70, charge_nanos=0),
         UsageRow(None, exchanges=1, errors=1),
     ],
     GroupBy.DAY: [
-        UsageRow("2025-11-01", exchanges=3, errors=1, **PLAIN_SUMS),
-        UsageRow("2025-11-02", exchanges=4, errors=1, cancelled=2, estimated=2, unmetered=1, input_tokens=1,
-                 output_tokens=0, reported_cost_nanos=5, estimated_input_tokens=30, estimated_output_tokens=13),
+        UsageRow("2025-11-01", exchanges=3, errors=1, unpriced=1, **PLAIN_SUMS, cost_nanos=1_000, charge_nanos=1_200),
+        UsageRow("2025-11-02", exchanges=4, errors=1, cancelled=2, estimated=2, unmetered=1, unpriced=2, input_tokens=1,
+                 output_tokens=0, reported_cost_nanos=5, estimated_input_tokens=30, estimated_output_tokens=13,
+                 cost_nanos=75, charge_nanos=0),
     ],
     GroupBy.KEY: [
-        UsageRow(None, exchanges=5, errors=2, cancelled=2, estimated=2, unmetered=1, input_tokens=1, output_tokens=0,
-                 reported_cost_nanos=5, estimated_input_tokens=30, estimated_output_tokens=13),
-        UsageRow("team-a", exchanges=2, **PLAIN_SUMS),
+        UsageRow(None, exchanges=5, errors=2, cancelled=2, estimated=2, unmetered=1, unpriced=2, input_tokens=1,
+                 output_tokens=0, reported_cost_nanos=5, estimated_input_tokens=30, estimated_output_tokens=13,
+                 cost_nanos=75, charge_nanos=0),
+        UsageRow("team-a", exchanges=2, unpriced=1, **PLAIN_SUMS, cost_nanos=1_000, charge_nanos=1_200),
+    ],
+    GroupBy.ACCOUNT: [
+        UsageRow(None, exchanges=5, errors=2, cancelled=1, estimated=1, unmetered=1, unpriced=2, input_tokens=1,
+                 output_tokens=0, reported_cost_nanos=5, estimated_output_tokens=9, cost_nanos=5),
+        UsageRow("acme", exchanges=2, cancelled=1, estimated=1, unpriced=1, **PLAIN_SUMS, estimated_input_tokens=30,
+                 estimated_output_tokens=4, cost_nanos=1_070, charge_nanos=1_200),
     ],
     GroupBy.MODEL: [
-        UsageRow("gpt-4o-2024-08-06", exchanges=6, errors=1, cancelled=2, estimated=2, unmetered=1, input_tokens=101,
-                 cache_read_tokens=20, output_tokens=50, reasoning_tokens=10, reported_cost_nanos=5,
-                 estimated_input_tokens=30, estimated_output_tokens=13),
+        UsageRow("gpt-4o-2024-08-06", exchanges=6, errors=1, cancelled=2, estimated=2, unmetered=1, unpriced=3,
+                 input_tokens=101, cache_read_tokens=20, output_tokens=50, reasoning_tokens=10, reported_cost_nanos=5,
+                 estimated_input_tokens=30, estimated_output_tokens=13, cost_nanos=1_075, charge_nanos=1_200),
         UsageRow("gpt-4o", exchanges=1, errors=1),
     ],
 }  # fmt: skip
+
+
+def _in_order(records: Iterable[Record]) -> list[Record]:
+    return sorted(records, key=_place, reverse=True)
+
+
+async def _pages(log: Store, wanted: Wanted, limit: int) -> list[Record]:
+    """All that is found, a page after the other."""
+    found: list[Record] = []
+    while page := await log.search(wanted, limit, _place(found[-1]) if found else None):
+        assert len(page) <= limit
+        assert not found or _place(page[0]) < _place(found[-1]), "it would never end"
+        found += page
+    return found
+
+
+def _place(record: Record) -> tuple[int, str]:
+    return record.started_at_ns, record.exchange_id
 
 
 class Conformance:
@@ -101,6 +133,36 @@ class Conformance:
             asyncio.run(run())
 
         holds()
+
+    def test_what_is_wanted_is_found_page_by_page(self, store_factory: StoreFactory) -> None:
+        @settings(max_examples=80, deadline=None)
+        @given(some_records, some_wanted, st.integers(1, 3))
+        def holds(records: list[Record], wanted: Wanted, limit: int) -> None:
+            async def run() -> None:
+                await store_factory.start_anew()
+                async with store_factory.open_store() as log:
+                    await write(log, *records)
+                    assert await _pages(log, wanted, limit) == _in_order(filter(wanted.fits, records))
+
+            asyncio.run(run())
+
+        holds()
+
+    async def test_a_page_goes_on_where_the_last_ended_whatever_came_meanwhile(
+        self, store_factory: StoreFactory
+    ) -> None:
+        """A key is found by its name or its id, and once where both are the same."""
+        named: list[tuple[str | None, str | None]] = [("team-a", "team-a"), (None, "team-a"), ("team-a", None)]
+        same_moment = [a_record(f"ex_{n}", key=named[n % 3][0], key_id=named[n % 3][1]) for n in (3, 1, 5, 7)]
+        async with store_factory.open_store() as log:
+            await write(log, *same_moment)
+            first = await log.search(Wanted(key="team-a"), 2)
+            assert [record.exchange_id for record in first] == ["ex_7", "ex_5"]
+            await write(log, a_record("ex_9", key="team-a"), a_record("ex_4", key="team-a"))
+            rest = await log.search(Wanted(key="team-a"), 9, (NOON, "ex_5"))
+            assert [record.exchange_id for record in rest] == ["ex_4", "ex_3", "ex_1"]
+            assert await log.search(Wanted(), 9, (NOON, "ex_1")) == []
+            assert len(await log.search(Wanted(), 9, (2**63 - 1, "~"))) == 6
 
     async def test_a_repeated_exchange_id_changes_nothing(self, store_factory: StoreFactory) -> None:
         async with store_factory.open_store() as log:
@@ -162,11 +224,11 @@ class Conformance:
                 a_record("ex_2", served_model="claude", usage=Usage(input_tokens=1, legs=(leg,)), counted=False),
             )
             assert await log.usage(None, GroupBy.MODEL) == [
-                UsageRow("claude", exchanges=2, input_tokens=11),
+                UsageRow("claude", exchanges=2, unpriced=2, input_tokens=11),
                 UsageRow("claude-opus", exchanges=0, input_tokens=3, output_tokens=4),
             ]
             assert await log.usage(None, GroupBy.PROVIDER) == [
-                UsageRow("openai", exchanges=2, input_tokens=14, output_tokens=4)
+                UsageRow("openai", exchanges=2, unpriced=2, input_tokens=14, output_tokens=4)
             ]
 
     async def test_appends_from_many_threads_are_all_kept(self, store_factory: StoreFactory) -> None:

@@ -53,7 +53,7 @@ class DirectoryConformance:
             assert await store.by_digest(b"\x02" * 32) is None
             assert await store.keys() == [FULL, PLAIN], "the newest first"
 
-    @pytest.mark.parametrize("field", [field.name for field in fields(VirtualKey) if field.name != "key_id"])
+    @pytest.mark.parametrize("field", [f.name for f in fields(VirtualKey) if f.name not in {"key_id", "revoked_at_ns"}])
     async def test_what_changes_counts_at_once(self, store_factory: StoreFactory, field: str) -> None:
         other = replace(FULL, key_id=PLAIN.key_id, name="b", account_id="zeta", hint="hg-x", digest=b"\x03" * 32)
         changed = replace(PLAIN, **{field: getattr(other, field)})
@@ -64,6 +64,19 @@ class DirectoryConformance:
             assert await store.by_digest(changed.digest) == changed
             await store.put_key(PLAIN)
             assert await store.by_digest(PLAIN.digest) == PLAIN
+
+    async def test_a_revoked_key_stays_revoked(self, store_factory: StoreFactory) -> None:
+        """Who changes a key may have read it before it was revoked."""
+        async with store_factory.open_store() as store:
+            await store.put_key(PLAIN)
+            revoked = replace(PLAIN, revoked_at_ns=0)
+            await store.put_key(revoked)
+            for late in (replace(PLAIN, owner="ops"), replace(PLAIN, owner="ops", revoked_at_ns=9)):
+                await store.put_key(late)
+                assert await store.by_digest(PLAIN.digest) == replace(revoked, owner="ops")
+                assert await store.key(PLAIN.key_id) == replace(revoked, owner="ops")
+            await store.put_key(FULL)
+            assert await store.key(FULL.key_id) == FULL, "another key's is its own"
 
     async def test_a_digest_is_one_keys(self, store_factory: StoreFactory) -> None:
         async with store_factory.open_store() as store:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from headgate.records import Attempt, Bill, Ending, PriceLine, Record, Settled
+from headgate.records import Attempt, Bill, Ending, PriceLine, Record, Settled, Wanted
 from headgate.usage import Basis, Estimate, Leg, Reading, Usage
 
 DAY_NS = 86_400 * 1_000_000_000
@@ -91,9 +91,11 @@ readings = st.builds(
 )
 attempts = st.builds(Attempt, texts, st.none() | st.integers(100, 599), counts, counts, st.none() | texts)
 lines = st.builds(PriceLine, texts, texts, texts, counts, st.none() | texts)
+FLAGS = ("unpriced:model", "estimated", "Unpriced:model", "priced_as:unpriced:x", 'x","unpriced:y', '["unpriced:"')
+"""The first tells that something is unpriced; the others only look like it, or do not."""
 bills = st.builds(
     Bill,
-    account=st.none() | texts,
+    account=st.none() | st.sampled_from(["acme", "umbrella"]) | texts,
     hold_nanos=some_counts,
     cost_nanos=some_counts,
     charge_nanos=some_counts,
@@ -101,12 +103,12 @@ bills = st.builds(
     price_source=st.none() | texts,
     price_version=st.none() | texts,
     lines=st.lists(lines, max_size=2).map(tuple),
-    flags=st.lists(texts, max_size=2).map(tuple),
+    flags=st.lists(st.sampled_from(FLAGS) | texts, max_size=2).map(tuple),
 )
 any_record = st.builds(
     Record,
     exchange_id=st.uuids().map(str),
-    started_at_ns=st.integers(0, 2**63 - 1) | st.integers(NOON, NOON + 3 * DAY_NS),
+    started_at_ns=st.integers(0, 2**63 - 1) | st.sampled_from([NOON, NOON + 1]) | st.integers(NOON, NOON + 3 * DAY_NS),
     method=st.sampled_from(["GET", "POST"]),
     path=texts,
     dialect=st.none() | texts,
@@ -126,7 +128,15 @@ any_record = st.builds(
     bytes_out=counts,
     attempts=st.lists(attempts, max_size=2).map(tuple),
     error=st.none() | texts,
-    key_id=st.none() | texts,
+    key_id=st.none() | st.sampled_from(["key_1", "team-a"]) | texts,
     bill=st.just(Bill()) | bills,
 )
 some_records = st.lists(any_record, max_size=6, unique_by=lambda record: record.exchange_id)
+some_wanted = st.builds(
+    Wanted,
+    since_ns=st.none() | st.sampled_from([0, NOON, NOON + 1, NOON + DAY_NS]),
+    key=st.none() | st.sampled_from(["team-a", "team-b", "key_1"]) | texts,
+    account=st.none() | st.sampled_from(["acme", "umbrella"]) | texts,
+    model=st.none() | st.sampled_from(["", "gpt-4o", "claude"]) | texts,
+    provider=st.none() | st.sampled_from(["openai", "groq"]) | texts,
+)

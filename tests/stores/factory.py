@@ -7,7 +7,7 @@ from headgate.access.directory import Directory
 from headgate.ledger.commands import Resolution
 from headgate.ledger.entries import Outcome
 from headgate.ledger.store import Ledger
-from headgate.records import Record, RecordLog
+from headgate.records import Record, RecordLog, Wanted
 from headgate.stores.summary import GroupBy, UsageRow
 
 
@@ -17,6 +17,8 @@ class Store(RecordLog, Ledger, Directory, Protocol):
     async def settle(self, resolution: Resolution, record: Record) -> Outcome: ...
 
     async def records(self, since_ns: int | None = None, limit: int = 100) -> list[Record]: ...
+
+    async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> list[Record]: ...
 
     async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]: ...
 

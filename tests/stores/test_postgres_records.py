@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headgate.records import Bill, Wanted
 from headgate.stores import records_sql
 from headgate.stores.postgres_link import connect
 from headgate.stores.postgres_records import _read, _written, insert_records
@@ -60,5 +61,36 @@ async def test_a_question_uses_its_index(postgres: PostgresDatabase, question: s
     await db.execute("ANALYZE")
     plan = "\n".join(step for (step,) in await db.fetch(f"EXPLAIN {question}"))
     assert index in plan
+    assert "Seq Scan" not in plan
+    await db.close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "indexes"),
+    [
+        (Wanted(), ["records_by_time"]),
+        (Wanted(provider="openai"), ["records_by_time"]),
+        (Wanted(account="acme"), ["records_by_account"]),
+        (Wanted(key="team-7"), ["records_by_key", "records_by_key_id"]),
+    ],
+)
+async def test_a_page_is_read_off_an_index(postgres: PostgresDatabase, wanted: Wanted, indexes: list[str]) -> None:
+    db = await asyncpg.connect(postgres.dsn())
+    await migrate(db, "db")
+    await insert_records(
+        db,
+        [
+            a_record(
+                f"ex_{n}", started_at_ns=10 * n, key=f"team-{n % 100}", key_id=f"key_{n % 100}",
+                bill=Bill(account="acme" if n % 100 == 7 else "other"),
+            )
+            for n in range(4_000)
+        ],
+    )  # fmt: skip
+    await db.execute("ANALYZE")
+    query, values = records_sql.search(wanted, 9, (30_000, "ex_5"), "$")
+    plan = "\n".join(step for (step,) in await db.fetch(f"EXPLAIN {query}", *values))
+    for index in indexes:
+        assert f"{index} " in plan
     assert "Seq Scan" not in plan
     await db.close()

@@ -33,7 +33,9 @@ async def test_the_tables_have_the_columns_of_the_rows(db: asyncpg.Connection) -
 async def test_migrating_again_changes_nothing(db: asyncpg.Connection) -> None:
     first = await migrate(db, "db")
     assert await migrate(db, "db") == first == await identity_of(db)
-    assert [tuple(row) for row in await db.fetch("SELECT version FROM schema_version")] == [(len(MIGRATIONS),)]
+    assert [tuple(row) for row in await db.fetch("SELECT version FROM schema_version ORDER BY 1")] == [
+        (n,) for n in range(1, len(MIGRATIONS) + 1)
+    ]
 
 
 async def test_many_processes_may_migrate_at_once(postgres: PostgresDatabase) -> None:
@@ -66,7 +68,9 @@ async def test_a_later_migration_runs_alone_and_all_or_nothing(db: asyncpg.Conne
     assert await db.fetchval("SELECT max(version) FROM schema_version") == len(MIGRATIONS)
     assert await migrate(db, "db", broken[:-1]) == identity
     assert await db.fetchval("SELECT max(version) FROM schema_version") == len(MIGRATIONS) + 1
-    with pytest.raises(ConfigError, match=r"^db: written by a newer headgate \(schema version 2; .* up to 1\)"):
+    with pytest.raises(
+        ConfigError, match=r"^db: written by a newer headgate \(schema version \d+; this one knows up to \d+\)"
+    ):
         await migrate(db, "db")
 
 

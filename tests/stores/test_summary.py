@@ -1,6 +1,10 @@
 """The conformance suite holds the worked example; here are the parts."""
 
-from headgate.records import Ending
+from typing import Any
+
+import pytest
+
+from headgate.records import Bill, Ending
 from headgate.stores.rows import COUNTS
 from headgate.stores.summary import SUMS, GroupBy, UsageRow, in_order, merged, summarise, total
 from headgate.usage import Basis, Leg, Usage
@@ -60,6 +64,32 @@ def test_what_is_an_error_a_cancellation_and_unmetered() -> None:
 def test_only_what_may_cost_money_can_be_unmetered() -> None:
     (row,) = summarise([a_record(billable=False, basis=Basis.NONE)], GroupBy.MODEL)
     assert row.unmetered == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "unpriced"),
+    [
+        ({}, 1),
+        ({"bill": Bill(cost_nanos=0)}, 0),
+        ({"bill": Bill(cost_nanos=5, flags=("estimated", "priced_as:unpriced:x"))}, 0),
+        ({"bill": Bill(cost_nanos=5, flags=("estimated", "unpriced:web_search"))}, 1),
+        ({"billable": False, "counted": False}, 0),
+        ({"billable": False, "counted": True}, 1),
+        ({"billable": True, "counted": False}, 1),
+        ({"ending": Ending.REFUSED, "bill": Bill(flags=("unpriced:usage",))}, 0),
+        ({"ending": Ending.GATEWAY_DIED, "bill": Bill(charge_nanos=5)}, 1),
+    ],
+)
+def test_what_is_unpriced(changes: dict[str, Any], unpriced: int) -> None:
+    assert total(summarise([a_record(**changes)], GroupBy.MODEL)).unpriced == unpriced
+
+
+def test_costs_are_summed_whatever_is_counted_and_unknown_is_not_zero() -> None:
+    """A request whose answer was lost is paid for, though nothing of it is counted."""
+    lost = a_record(counted=False, bill=Bill(cost_nanos=7, charge_nanos=9))
+    (row,) = summarise([lost, a_record(bill=Bill(cost_nanos=1)), a_record()], GroupBy.MODEL)
+    assert (row.cost_nanos, row.charge_nanos) == (8, 9)
+    assert total(summarise([a_record()], GroupBy.MODEL)).cost_nanos is None
 
 
 def test_legs_of_legs_count_too() -> None:

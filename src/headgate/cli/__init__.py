@@ -4,19 +4,25 @@ serve.py   the gateway
 demo.py    the gateway against recorded providers, to watch
 meter.py   read the usage of a recorded response
 usage.py   what was used, from the store
+prices.py  the price book: show, check, update, import
+account.py accounts: open, close, check the books
+credit.py  pay in, correct, history
+key.py     virtual keys: create, show, revoke
+budget.py  budgets: set, remove, list
+desk.py    what the last four share
 """
 
 import sys
 
 import typer
 
-from headgate.cli import demo, meter, serve, usage
+from headgate.cli import account, budget, credit, demo, key, meter, prices, serve, usage
 from headgate.errors import HeadgateError
 
 app = typer.Typer(
     name="headgate", help="An LLM gateway whose numbers are right.", no_args_is_help=True, add_completion=False
 )
-for command in (serve, demo, meter, usage):
+for command in (serve, demo, meter, usage, prices, account, credit, key, budget):
     command.register(app)
 
 

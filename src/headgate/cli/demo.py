@@ -81,8 +81,9 @@ async def run(database: Path, upstream: str, console: "Console", port: int, *, o
     stop_on_signals(server)
     playing = asyncio.create_task(show(database, console, port))
     await asyncio.wait({serving, playing}, return_when=asyncio.FIRST_COMPLETED)
-    if not playing.done():  # stopped by a signal
+    if server.should_exit or not playing.done():  # stopped by a signal; what plays may have been refused or reset
         playing.cancel()
+        await asyncio.gather(serving, playing, return_exceptions=True)
         return False
     right = playing.result()
     if once:

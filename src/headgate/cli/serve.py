@@ -45,13 +45,18 @@ def greeting(settings: "Settings") -> str:
     """What the gateway serves, where, and three lines to try, as text for a terminal."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host}:{settings.port}"
-    lines = [f"headgate serves {address}   (records in {settings.database})"]
+    database = "PostgreSQL" if settings.postgres is not None else settings.database
+    lines = [f"headgate serves {address}   (records and ledger in {database})"]
     if settings.keys:
-        lines.append(f"  clients need one of {len(settings.keys)} gateway keys")
+        lines.append(f"  clients need one of {len(settings.keys)} gateway keys, or a virtual key")
+    elif settings.access.require_keys:
+        lines.append("  clients need a virtual key: headgate key create NAME --account ACCOUNT")
     elif settings.allow_unprotected:
         lines.append("  OPEN: no gateway keys, and allow_unprotected is set: whoever reaches it spends your credit")
     else:
-        lines.append("  no gateway keys are set: serving this machine only (loopback)")
+        lines.append("  no gateway keys are set: serving this machine only (loopback), until a virtual key is made")
+    if settings.admin_keys:
+        lines.append(f"  admin API at {address}/admin/v1")
     if not settings.deployments:
         lines.append("  no provider yet: set OPENAI_API_KEY, ANTHROPIC_API_KEY, ... or write a headgate.toml")
         lines.append("  or see it work without any key: headgate demo")
@@ -66,7 +71,8 @@ _MODELS = {"openai": "gpt-4o-mini", "anthropic": "claude-haiku-4-5", "groq": "ll
 
 def examples(settings: "Settings", address: str) -> list[str]:
     """Three curl lines for a gateway at this address, with a provider that it really has."""
-    key = " -H 'Authorization: Bearer YOUR_GATEWAY_KEY'" if settings.keys else ""
+    locked = bool(settings.keys) or settings.access.require_keys
+    key = " -H 'Authorization: Bearer YOUR_GATEWAY_KEY'" if locked else ""
     first = settings.deployments[0]
     model = f"{first.name}/{_MODELS.get(first.provider.name, 'MODEL')}"
     anthropic = "anthropic.messages" in first.provider.dialects and "openai.chat" not in first.provider.dialects

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from headgate.config import Settings
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -31,26 +33,48 @@ def usage(
     db: Annotated[
         Path | None, typer.Option("--db", "--database", help="The SQLite file, if not in the default place.")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="The headgate.toml that names the SQLite file.")] = None,
+    config: Annotated[Path | None, typer.Option(help="The headgate.toml that names the database.")] = None,
 ) -> None:
     """Show what was used: tokens, cost and failures, summed from the records."""
     import time
 
     from headgate.config import default_database, load
-    from headgate.stores.queries import SqliteRecords
 
-    path = db or (load(config).database if config else default_database())
     since_ns = None if since is None else parse_since(since, time.time_ns())
-    if not path.is_file():
-        typer.echo(f"There are no records yet: {path} does not exist.\n{NEXT_STEP}", err=True)
-        raise typer.Exit(1)
-    rows = SqliteRecords(path).usage(since_ns, by)
+    settings = load(config) if config is not None and db is None else None
+    if settings is not None and settings.postgres is not None:
+        rows, place = _postgres_rows(settings, since_ns, by), "the PostgreSQL database"
+    else:
+        path = db or (default_database() if settings is None else settings.database)
+        rows, place = _sqlite_rows(path, since_ns, by), str(path)
     if as_json:
         typer.echo(as_document(rows, by, since_ns))
     elif rows:
         show(rows, by, since_ns)
     else:
-        typer.echo(f"There are no records in {path}{_since_text(since_ns)}.\n{NEXT_STEP}")
+        typer.echo(f"There are no records in {place}{_since_text(since_ns)}.\n{NEXT_STEP}")
+
+
+def _sqlite_rows(path: Path, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
+    """Read only: the file is neither made nor migrated."""
+    from headgate.stores.queries import SqliteRecords
+
+    if not path.is_file():
+        typer.echo(f"There are no records yet: {path} does not exist.\n{NEXT_STEP}", err=True)
+        raise typer.Exit(1)
+    return SqliteRecords(path).usage(since_ns, by)
+
+
+def _postgres_rows(settings: "Settings", since_ns: int | None, by: GroupBy) -> list[UsageRow]:
+    import asyncio
+
+    from headgate import wiring
+
+    async def ask() -> list[UsageRow]:
+        async with wiring.open_store(settings) as store:
+            return await store.usage(since_ns, by)
+
+    return asyncio.run(ask())
 
 
 NEXT_STEP = (
@@ -79,7 +103,7 @@ def parse_since(text: str, now_ns: int) -> int:
 
 
 def as_document(rows: Sequence[UsageRow], by: GroupBy, since_ns: int | None) -> str:
-    """The rows and their total as JSON; token sums under the names of Usage, null where nobody reported any."""
+    """The rows and their total as JSON, under the names of UsageRow; sums are null where nothing is known."""
     return json.dumps(
         {
             "since": None if since_ns is None else datetime.fromtimestamp(since_ns // _NS, UTC).isoformat(),
@@ -109,12 +133,13 @@ class Column(NamedTuple):
 
 COLUMNS = (
     Column("exchanges", lambda row: row.exchanges, 9),
+    Column("cost", lambda row: row.cost_nanos, 9, money=True),
+    Column("charge", lambda row: row.charge_nanos, 6, money=True),
     Column("input", lambda row: row.input_tokens, 8),
-    Column("cached", lambda row: row.cache_read_tokens, 6),
+    Column("cached", lambda row: row.cache_read_tokens, 5),
     Column("cache wr.", lambda row: row.cache_write_tokens, 3),
     Column("output", lambda row: row.output_tokens, 8),
     Column("reasoning", lambda row: row.reasoning_tokens, 4),
-    Column("reported cost", lambda row: row.reported_cost_nanos, 5, money=True),
     Column("errors", lambda row: row.errors, 7),
     Column("cancelled", lambda row: row.cancelled, 2),
 )
@@ -124,6 +149,7 @@ _NO_GROUP = {
     GroupBy.MODEL: "(no model)",
     GroupBy.PROVIDER: "(no provider)",
     GroupBy.KEY: "(no key)",
+    GroupBy.ACCOUNT: "(no account)",
     GroupBy.DAY: "(no day)",
 }
 _GAP = 2
@@ -179,11 +205,13 @@ def _notes(everything: UsageRow, left_out: Sequence[Column]) -> list[str]:
             f"{everything.estimated_input_tokens or 0:,} input and {everything.estimated_output_tokens or 0:,} output"
         )
         notes.append(
-            f"Not in the sums: an estimated {spent} tokens of {_exchanges(everything.estimated)} "
+            f"Not in the sums of tokens: an estimated {spent} tokens of {_exchanges(everything.estimated)} "
             "that the provider did not, or not wholly, report."
         )
     if everything.unmetered:
         notes.append(f"Unmetered: the usage of {_exchanges(everything.unmetered)} is not known at all.")
+    if everything.unpriced:
+        notes.append(f"Unpriced: the cost of {_exchanges(everything.unpriced)} is not known, or not all of it.")
     if left_out:
         names = ", ".join(column.title for column in left_out)
         notes.append(f"Left out at this width: {names}; --json has everything.")

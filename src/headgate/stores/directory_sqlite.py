@@ -22,8 +22,8 @@ _KEEP_KEY = """
 INSERT INTO virtual_keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key_id) DO UPDATE SET
     name = excluded.name, account_id = excluded.account_id, digest = excluded.digest, hint = excluded.hint,
     created_at_ns = excluded.created_at_ns, owner = excluded.owner, tags = excluded.tags, models = excluded.models,
-    providers = excluded.providers, expires_at_ns = excluded.expires_at_ns, revoked_at_ns = excluded.revoked_at_ns,
-    limits = excluded.limits
+    providers = excluded.providers, expires_at_ns = excluded.expires_at_ns, limits = excluded.limits,
+    revoked_at_ns = coalesce(virtual_keys.revoked_at_ns, excluded.revoked_at_ns)
 """
 _KEEP_BUDGET = """
 INSERT INTO budgets VALUES (?, ?, ?, ?, ?) ON CONFLICT (budget_id) DO UPDATE SET
@@ -52,7 +52,7 @@ def empty(db: sqlite3.Connection) -> bool:
 
 
 def put_key(db: sqlite3.Connection, key: VirtualKey) -> None:
-    """See Directory. Raises ValueError if another key has its digest."""
+    """See Directory. A revoked key stays so. Raises ValueError if another key has its digest."""
     taken = "SELECT 1 FROM virtual_keys WHERE digest = ? AND key_id <> ?"
     if db.execute(taken, (key.digest, key.key_id)).fetchall():
         raise ValueError("Another key has this digest.")

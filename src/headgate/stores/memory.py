@@ -11,7 +11,7 @@ from headgate.ledger.commands import Checkpoint, Command, Resolution
 from headgate.ledger.entries import Account, Counter, Entry, Hold, HoldState, Outcome
 from headgate.ledger.machine import Books
 from headgate.ledger.store import LedgerUnavailable, Sums
-from headgate.records import Record, Trail, disputed
+from headgate.records import Record, Trail, Wanted, disputed
 from headgate.stores.storable import require_storable, storable
 from headgate.stores.summary import GroupBy, UsageRow, summarise
 
@@ -64,6 +64,11 @@ class MemoryRecords:
     async def records(self, since_ns: int | None = None, limit: int = 100) -> list[Record]:
         """The newest records, newest first; `since_ns`, since the Unix epoch, leaves out what began before it."""
         return _newest_first(self._since(since_ns))[:limit]
+
+    async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> list[Record]:
+        """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
+        found = {(r.started_at_ns, r.exchange_id): r for r in self._since(wanted.since_ns) if wanted.fits(r)}
+        return [found[place] for place in sorted(found, reverse=True) if before is None or place < before][:limit]
 
     async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
         """The sums over all records, or those since `since_ns`, one row for each group."""
@@ -179,10 +184,13 @@ class MemoryDirectory:
         return next((self._bound(key) for key in self._keys.values() if key.digest == digest), None)
 
     async def put_key(self, key: VirtualKey) -> None:
-        """Keep a key, new or changed, by its id. Raises ValueError if another key has its digest."""
+        """Keep a key, new or changed, by its id; see Directory. Raises ValueError if another key has its digest."""
         require_storable(key)
         if any(other.digest == key.digest for other in self._keys.values() if other.key_id != key.key_id):
             raise ValueError("Another key has this digest.")
+        known = self._keys.get(key.key_id)
+        if known is not None and known.revoked_at_ns is not None:
+            key = replace(key, revoked_at_ns=known.revoked_at_ns)
         self._keys[key.key_id] = key
 
     async def key(self, key_id: str) -> VirtualKey | None:

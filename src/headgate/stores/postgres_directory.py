@@ -18,7 +18,9 @@ _KEY = (*KEY, _BINDING)
 
 def _keep(table: str, columns: tuple[str, ...]) -> str:
     values = ", ".join(f"${n}" for n, _ in enumerate(columns, start=1))
-    changes = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
+    # A key that is revoked stays so, whoever had read it before.
+    kept = {"revoked_at_ns": f"coalesce({table}.revoked_at_ns, excluded.revoked_at_ns)"}
+    changes = ", ".join(f"{name} = {kept.get(name, f'excluded.{name}')}" for name in columns[1:])
     return (
         f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values}) "  # noqa: S608 - ours
         f"ON CONFLICT ({columns[0]}) DO UPDATE SET {changes}"
@@ -36,7 +38,7 @@ class PostgresDirectory:
         return next((key_of(tuple(row)) for row in rows), None)
 
     async def put_key(self, key: VirtualKey) -> None:
-        """Keep a key, new or changed, by its id. Raises ValueError if another key has its digest."""
+        """Keep a key, new or changed, by its id; see Directory. Raises ValueError if another key has its digest."""
         require_storable(key)
         try:
             await self._questions.rows(_keep("virtual_keys", KEY), *key_row(key))

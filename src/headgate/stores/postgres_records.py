@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from headgate.errors import Busy
-from headgate.records import Record, Trail
+from headgate.records import Record, Trail, Wanted
 from headgate.stores import records_sql
 from headgate.stores.postgres_link import Connection, Questions
 from headgate.stores.rows import COLUMNS, Row, from_row, to_row, without_surrogates
@@ -55,6 +55,11 @@ class PostgresRecords:
         """The newest records, newest first; `since_ns`, since the Unix epoch, leaves out what began before it."""
         rows = await self._questions.rows(records_sql.newest("$1", "$2", "arrival"), since_ns or 0, limit)
         return [_record(row) for row in rows]
+
+    async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> list[Record]:
+        """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
+        query, values = records_sql.search(wanted, limit, before, "$")
+        return [_record(row) for row in await self._questions.rows(query, *_written(values))]
 
     async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
         """The sums over all records, or those since `since_ns`, one row for each group."""

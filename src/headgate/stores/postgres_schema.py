@@ -162,6 +162,10 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         *_LEDGER,
         *_DIRECTORY,
     ),
+    (
+        "CREATE INDEX records_by_key ON records (key, started_at_ns) WHERE key IS NOT NULL",
+        "CREATE INDEX records_by_key_id ON records (key_id, started_at_ns) WHERE key_id IS NOT NULL",
+    ),
 )
 """The statements that lead from version n to n + 1, at index n."""
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from headgate.errors import Busy, ConfigError
-from headgate.records import Record, Trail
+from headgate.records import Record, Trail, Wanted
 from headgate.stores import records_sql
-from headgate.stores.rows import from_row
+from headgate.stores.rows import from_row, without_surrogates
 from headgate.stores.schema import require_current
 from headgate.stores.summary import GroupBy, UsageRow, in_order, leg_rows, merged
 
@@ -36,6 +36,12 @@ def trail(db: sqlite3.Connection, response_id: str) -> Trail | None:
 def records(db: sqlite3.Connection, since_ns: int | None, limit: int) -> list[Record]:
     """The newest records, newest first; `since_ns`, since the Unix epoch, leaves out what began before it."""
     return [from_row(row) for row in db.execute(records_sql.newest("?1", "?2", "rowid"), (since_ns or 0, limit))]
+
+
+def search(db: sqlite3.Connection, wanted: Wanted, limit: int, before: tuple[int, str] | None) -> list[Record]:
+    """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
+    query, values = records_sql.search(wanted, limit, before, "?")
+    return [from_row(row) for row in db.execute(query, without_surrogates(values))]
 
 
 def usage(db: sqlite3.Connection, since_ns: int | None, by: GroupBy) -> list[UsageRow]:

@@ -1,6 +1,7 @@
 """The questions about records, in the SQL that SQLite and PostgreSQL share: they say what `summary.py` says."""
 
-from headgate.stores.rows import COLUMNS, COUNTS
+from headgate.records import UNPRICED, Wanted
+from headgate.stores.rows import COLUMNS, COUNTS, Row
 from headgate.stores.summary import FAILED, INFERRED, UNSENT, GroupBy
 from headgate.usage import Basis
 
@@ -9,11 +10,13 @@ from headgate.usage import Basis
 RECORD = f"SELECT {', '.join(COLUMNS)} FROM records"
 """Rows for `rows.from_row`."""
 
+# NULLIF: an empty name is no name, here as in summary.py
+_MODEL = "coalesce(nullif(served_model, ''), model_asked)"
 _GROUPS = {
-    # NULLIF: an empty name is no name, here as in summary.py
-    GroupBy.MODEL: "coalesce(nullif(served_model, ''), model_asked)",
+    GroupBy.MODEL: _MODEL,
     GroupBy.PROVIDER: "provider",
     GroupBy.KEY: "key",
+    GroupBy.ACCOUNT: "account",
 }
 
 
@@ -26,6 +29,14 @@ def _tally(condition: str) -> str:
     return f"count(*) FILTER (WHERE {condition})"
 
 
+def _flagged(start: str) -> str:
+    """Whether one of the flags, a JSON array, begins like this."""
+    # Inside a text a quote has a backslash before it, never a bracket or comma. SQLite's LIKE would ignore case.
+    found = (f"flags <> replace(flags, '{before}\"{start}', '')" for before in "[,")
+    return f"({' OR '.join(found)})"
+
+
+_SENT = f"NOT {_one_of('ending', UNSENT)}"
 _CANCELLED = "(ending = 'client_left' OR ending = 'never_sent' AND status = 499)"
 _SUMS = ", ".join(
     (
@@ -33,12 +44,14 @@ _SUMS = ", ".join(
         _tally(f"NOT {_CANCELLED} AND (status >= 400 OR {_one_of('ending', FAILED)})"),
         _tally(_CANCELLED),
         _tally(f"counted AND {_one_of('basis', INFERRED)}"),
-        _tally(f"billable AND basis = '{Basis.NONE}' AND NOT {_one_of('ending', UNSENT)}"),
+        _tally(f"billable AND basis = '{Basis.NONE}' AND {_SENT}"),
+        _tally(f"(billable OR counted) AND {_SENT} AND (cost_nanos IS NULL OR {_flagged(UNPRICED)})"),
         # PostgreSQL sums 64-bit integers as decimals.
         *(
             f"CAST(sum({name}) FILTER (WHERE counted) AS BIGINT)"
             for name in (*COUNTS, "estimated_input_tokens", "estimated_output_tokens")
         ),
+        *(f"CAST(sum({name}) AS BIGINT)" for name in ("cost_nanos", "charge_nanos")),
     )
 )
 """One expression for each of summary.SUMS, in its order."""
@@ -61,6 +74,35 @@ def with_legs(since: str) -> str:
 def newest(since: str, limit: str, arrival: str) -> str:
     """The newest records as rows; `arrival` is the column that tells which of two of the same moment came later."""
     return f"{RECORD} WHERE started_at_ns >= {since} ORDER BY started_at_ns DESC, {arrival} DESC LIMIT {limit}"
+
+
+def search(wanted: Wanted, limit: int, before: tuple[int, str] | None, sign: str) -> tuple[str, Row]:
+    """The records that `Wanted.fits`, as rows with the newest first, and the values of the query's placeholders.
+
+    They come in descending order of (started_at_ns, exchange_id), below `before`. `sign` begins the database's numbered
+    placeholders, "?" or "$".
+    """
+    values: list[int | str] = []
+
+    def given(value: int | str) -> str:
+        values.append(value)
+        return f"{sign}{len(values)}"
+
+    equal = ((_MODEL, wanted.model), ("account", wanted.account), ("provider", wanted.provider))
+    common = [f"{column} = {given(value)}" for column, value in equal if value is not None]
+    common.append(f"started_at_ns >= {given(wanted.since_ns or 0)}")
+    if before is not None:
+        common.append(f"(started_at_ns, exchange_id) < ({given(before[0])}, {given(before[1])})")
+    page = f"ORDER BY started_at_ns DESC, exchange_id DESC LIMIT {given(limit)}"
+    if wanted.key is None:
+        return f"{RECORD} WHERE {' AND '.join(common)} {page}", values
+    # One half by the index of names, the other by that of ids: with an OR all of a key's records would be sorted.
+    key = given(wanted.key)
+    halves = [
+        f"SELECT * FROM ({RECORD} WHERE {' AND '.join((*own, *common))} {page}) AS half"
+        for own in ([f"key = {key}"], [f"key_id = {key}", f"(key IS NULL OR key <> {key})"])
+    ]
+    return f"{' UNION ALL '.join(halves)} {page}", values
 
 
 def trail(response_id: str, arrival: str) -> str:

@@ -162,6 +162,11 @@ _BILLS = (
     "CREATE INDEX records_by_account ON records (account, started_at_ns) WHERE account IS NOT NULL",
 )  # fmt: skip
 
+_SEARCH = (
+    "CREATE INDEX records_by_key ON records (key, started_at_ns) WHERE key IS NOT NULL",
+    "CREATE INDEX records_by_key_id ON records (key_id, started_at_ns) WHERE key_id IS NOT NULL",
+)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     (
         "CREATE TABLE schema_version (version INTEGER NOT NULL PRIMARY KEY) STRICT",
@@ -175,6 +180,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "ALTER TABLE records ADD COLUMN terms TEXT",
     ),
     (*_LEDGER, *_BILLS),
+    _SEARCH,
 )
 """The statements that lead from version n to n + 1, at index n."""
 

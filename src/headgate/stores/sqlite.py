@@ -17,7 +17,7 @@ from headgate.errors import Busy, ConfigError
 from headgate.ledger.commands import Checkpoint, Command, Resolution
 from headgate.ledger.entries import Account, Counter, Entry, Hold, Outcome
 from headgate.ledger.store import Sums
-from headgate.records import Record, Trail
+from headgate.records import Record, Trail, Wanted
 from headgate.stores import directory_sqlite, ledger_sqlite, queries
 from headgate.stores.queries import Reader, SqliteRecords
 from headgate.stores.storable import require_storable, storable
@@ -76,6 +76,10 @@ class SqliteStore:
     async def records(self, since_ns: int | None = None, limit: int = 100) -> list[Record]:
         """The newest records, newest first; `since_ns`, since the Unix epoch, leaves out what began before it."""
         return await self._ask_aside(lambda db: queries.records(db, since_ns, limit))
+
+    async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> list[Record]:
+        """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
+        return await self._ask_aside(lambda db: queries.search(db, wanted, limit, before))
 
     async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
         """The sums over all records, or those since `since_ns`, one row for each group."""
@@ -155,7 +159,7 @@ class SqliteStore:
         return self._reader.ask(lambda db: directory_sqlite.by_digest(db, digest))
 
     async def put_key(self, key: VirtualKey) -> None:
-        """Keep a key, new or changed, by its id. Raises ValueError if another key has its digest."""
+        """Keep a key, new or changed, by its id; see Directory. Raises ValueError if another key has its digest."""
         await self._change(partial(directory_sqlite.put_key, key=require_storable(key)))
 
     async def key(self, key_id: str) -> VirtualKey | None:

@@ -1,10 +1,12 @@
-"""What records add up to, by model, provider, key or day.
+"""What records add up to, by model, provider, key, account or day.
 
 The rules stand here, in Python, for single records; `queries.py` says the same in SQL, and the conformance suite holds
 the two together.
 
 Tokens and reported cost are summed over counted records only, so that polling a stored response adds nothing. What a
 provider did not report is unknown, not zero: a sum over nothing but unknowns is None. Estimates have their own sums.
+
+Cost and charge are summed over all records: a bill is made once, and what repeats a reading has none.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +15,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from headgate.records import Ending, Record
+from headgate.records import UNPRICED, Bill, Ending, Record
 from headgate.stores.rows import COUNTS
 from headgate.usage import Basis, Estimate, Usage
 
@@ -34,6 +36,7 @@ class GroupBy(StrEnum):
     """The model that served, or else the one asked for."""
     PROVIDER = "provider"
     KEY = "key"
+    ACCOUNT = "account"
     DAY = "day"
     """The day in UTC on which the exchange began, e.g. "2026-11-01"."""
 
@@ -43,7 +46,7 @@ class UsageRow:
     """The sums over one group of exchanges. Token sums carry the names of Usage."""
 
     group: str | None
-    """None for exchanges that never got a model, provider or key."""
+    """None for exchanges that never got a model, provider, key or account."""
     exchanges: int = 0
     errors: int = 0
     """Failed, on either side; a client that left is no error."""
@@ -53,6 +56,8 @@ class UsageRow:
     """Counted exchanges whose sums are, in part or whole, among the estimates."""
     unmetered: int = 0
     """Billable, taken on by an upstream, and used nobody knows how much: no report, nothing to estimate from."""
+    unpriced: int = 0
+    """Used and not, or not wholly, in the sum of costs: there is no price for it, or for a part of it."""
     input_tokens: int | None = None
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
@@ -65,6 +70,10 @@ class UsageRow:
     reported_cost_nanos: int | None = None
     estimated_input_tokens: int | None = None
     estimated_output_tokens: int | None = None
+    cost_nanos: int | None = None
+    """What providers ask, estimates and legs included; all of it under the model of the answer itself."""
+    charge_nanos: int | None = None
+    """What accounts pay."""
 
     def __add__(self, other: "UsageRow") -> "UsageRow":
         """Both rows' sums, under this row's group."""
@@ -135,7 +144,14 @@ def _row(record: Record, by: GroupBy) -> UsageRow:
         cancelled=int(cancelled),
         estimated=int(record.counted and reading.basis in INFERRED),
         unmetered=int(record.billable and reading.basis is Basis.NONE and record.ending not in UNSENT),
+        unpriced=int((record.billable or record.counted) and record.ending not in UNSENT and _is_unpriced(record.bill)),
+        cost_nanos=record.bill.cost_nanos,
+        charge_nanos=record.bill.charge_nanos,
     )
+
+
+def _is_unpriced(bill: Bill) -> bool:
+    return bill.cost_nanos is None or any(flag.startswith(UNPRICED) for flag in bill.flags)
 
 
 def _counted(usage: Usage, estimate: Estimate | None = None) -> UsageRow:
@@ -156,6 +172,8 @@ def _group(record: Record, by: GroupBy) -> str | None:
             return record.provider
         case GroupBy.KEY:
             return record.key
+        case GroupBy.ACCOUNT:
+            return record.bill.account
         case GroupBy.DAY:
             return datetime.fromtimestamp(record.started_at_ns // NS_PER_SECOND, UTC).date().isoformat()
 

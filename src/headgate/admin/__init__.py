@@ -1,0 +1,18 @@
+"""What an operator does: accounts, credit, keys, budgets; and what he wants to know. Used by the API and the commands.
+
+    office.py    Office: everything that can be done, once, over the Ledger and Directory protocols
+    terms.py     KeyTerms: what is decided about a key
+    books.py     do the entries add up to the balances?
+    texts.py     what names, notes and amounts may look like; amounts as text and as nano-dollars
+    bodies.py    what goes in over the wire, as types
+    views.py     what comes back, as types
+    records.py   RecordReader: what is asked of a record log; the JSON of a record
+    prices.py    the JSON of a price
+    handlers.py  one small function for each operation of the API
+    routes.py    the table of operations: method, path, types, statuses
+    openapi.py   the OpenAPI document, made from the table
+    signin.py    the door: admin keys
+    api.py       admin_application: all of it as an ASGI application
+
+The door stands before everything, the table decides what there is, and a handler only calls the office.
+"""

@@ -1,0 +1,174 @@
+"""admin_application: the table of operations behind the door, as an ASGI application to be mounted at /admin/v1."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from headgate import __version__
+from headgate.admin import signin
+from headgate.admin.handlers import Call, Desk
+from headgate.admin.office import Office
+from headgate.admin.openapi import IDEMPOTENCY_KEY, document
+from headgate.admin.prices import PriceFinder
+from headgate.admin.records import RecordReader
+from headgate.admin.routes import OPERATIONS, PATH_PARAMETERS, Operation
+from headgate.errors import BadRequest, HeadgateError, MethodNotAllowed, NotFound, TooLarge
+
+
+def _number(text: str) -> int | float:
+    """A number with a point or an exponent; for JSON Schema 60.0 is an integer. Money is never a number here."""
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
+MAX_BODY_BYTES = 64 * 1024
+"""Far above the largest body that the types allow to mean anything."""
+
+_DECODER = msgspec.json.Decoder(float_hook=_number)
+
+_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+
+def admin_application(
+    office: Office,
+    records: RecordReader,
+    prices: PriceFinder,
+    keys: Sequence[str],
+    *,
+    clock_ns: Callable[[], int] = time.time_ns,
+    wait: Callable[[], Awaitable[None]] = signin.pause,
+) -> ASGIApp:
+    """The admin API. `keys` are the admin keys; `wait` is what a wrong one has to sit through.
+
+    Raises ValueError if a key is too short. Where there is none at all, every request is answered with 404.
+    """
+    desk = Desk(office, records, prices, clock_ns)
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in OPERATIONS:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    routes = [
+        Route(path, _endpoint(desk, operations), methods=list(operations)) for path, operations in by_path.items()
+    ]
+    text = msgspec.json.encode(document(OPERATIONS, __version__))
+    routes.append(Route("/openapi.json", _text(text), methods=["GET"]))
+    handlers: Mapping[Any, Any] = {
+        HeadgateError: _tell,
+        HTTPException: _tell_http,
+        ClientDisconnect: _tell_gone,
+        Exception: _tell_fault,
+    }
+    inside = Starlette(routes=routes, exception_handlers=handlers)
+    inside.router.redirect_slashes = False
+    return signin.Door(inside, keys, error_response, wait)
+
+
+def _endpoint(desk: Desk, operations: Mapping[str, Operation]) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(request: Request) -> Response:
+        operation = operations["GET" if request.method == "HEAD" else request.method]
+        answer = await operation.handler(desk, await _call(operation, request))
+        if answer.value is None:
+            return Response(status_code=answer.status, headers=_HEADERS)
+        return _json(answer.status, msgspec.json.encode(answer.value))
+
+    return serve
+
+
+def _text(text: bytes) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(_: Request) -> Response:
+        return _json(200, text)
+
+    return serve
+
+
+async def _call(operation: Operation, request: Request) -> Call:
+    """The request as its operation takes it. Raises BadRequest with what is wrong, and TooLarge."""
+    path = {name: _path_value(name, text) for name, text in request.path_params.items()}
+    given: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name in given:
+            raise BadRequest(f"`{name}` is given twice.", param=name)
+        given[name] = value
+    query = _checked(lambda: msgspec.convert(given, operation.query, strict=False))
+    body = None
+    if operation.body is not None:
+        data, shape = await _body(request), operation.body
+        body = _checked(lambda: msgspec.convert(_DECODER.decode(data), shape))
+    key = request.headers.get(IDEMPOTENCY_KEY) if operation.idempotent else None
+    return Call(path, query, body, key)
+
+
+def _path_value(name: str, text: str) -> Any:
+    try:
+        return msgspec.convert(text, PATH_PARAMETERS[name])
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"`{name}`: {error}.", param=name) from error
+
+
+def _checked(read: Callable[[], Any]) -> Any:
+    """What is read, or a BadRequest that names the field at fault."""
+    try:
+        return read()
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$.")
+        field = where.rstrip("`") or _quoted(what)
+        raise BadRequest(f"`{field}`: {what}." if where else f"{what}.", param=field) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"The body cannot be read as JSON: {error}.") from error
+
+
+def _quoted(message: str) -> str | None:
+    """The field that a message without a path names, as those about unknown and missing fields do."""
+    parts = message.split("`")
+    return parts[1] if "field" in parts[0] and len(parts) == 3 else None
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise TooLarge(f"The request body is over the limit of {MAX_BODY_BYTES} bytes.")
+    return bytes(body)
+
+
+def error_response(error: HeadgateError) -> Response:
+    """An error as the API tells it."""
+    told = {"error": {"code": error.code, "message": error.message, "param": error.param}}
+    headers = {"www-authenticate": "Bearer"} if error.status == 401 else {}
+    return _json(error.status, msgspec.json.encode(told), headers)
+
+
+async def _tell(_: Request, error: HeadgateError) -> Response:
+    return error_response(error)
+
+
+async def _tell_http(request: Request, error: HTTPException) -> Response:
+    """What Starlette itself refuses."""
+    if error.status_code == 405:
+        response = error_response(MethodNotAllowed(f"{request.method} is not a method of this path."))
+    else:
+        response = error_response(NotFound(f"There is nothing at {request.url.path}."))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _tell_gone(_: Request, __: ClientDisconnect) -> Response:
+    """Nobody reads it."""
+    return error_response(BadRequest("The connection closed before the request was whole."))
+
+
+async def _tell_fault(_: Request, __: Exception) -> Response:
+    """A fault of ours; the server logs it."""
+    return error_response(HeadgateError("A fault of the gateway's own; its log has more."))
+
+
+def _json(status: int, body: bytes, headers: Mapping[str, str] = {}) -> Response:
+    return Response(body, status, {**_HEADERS, **headers}, media_type="application/json")

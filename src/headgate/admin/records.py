@@ -1,0 +1,97 @@
+"""RecordReader: what the API asks of a record log, and the JSON of records.
+
+The shape of a record is that of `Record.as_json`, made from the dataclasses themselves, so that it cannot fall behind.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any, Protocol, get_args, get_type_hints
+
+import msgspec
+
+from headgate.admin.texts import usd_from_nanos
+from headgate.records import Bill, Record, Wanted
+from headgate.usage import Reading, Usage
+
+
+class RecordReader(Protocol):
+    """Answers questions about records; also about those that other processes wrote."""
+
+    async def find(self, exchange_id: str) -> Record | None:
+        """The record of an exchange."""
+
+    async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> Sequence[Record]:
+        """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
+
+    async def summed(self, by: str, since_ns: int | None) -> Sequence[Mapping[str, Any]]:
+        """One row for each model, provider, key, account or day, whatever `by` is, under that name, with its sums.
+
+        Raises ValueError if it cannot sum by that.
+        """
+
+
+def with_dollars(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same values, with decimal dollars beside each amount of nano-dollars."""
+    out: dict[str, Any] = {}
+    for name, value in values.items():
+        out[name] = value
+        if name.endswith("_nanos"):
+            out[name.removesuffix("_nanos") + "_usd"] = None if value is None else usd_from_nanos(value)
+    return out
+
+
+def record_view(record: Record) -> dict[str, Any]:
+    """A record for the wire."""
+    values = record.as_json()
+    return with_dollars(values) | {"usage": _usage_view(values["usage"])}
+
+
+def _usage_view(values: Mapping[str, Any]) -> dict[str, Any]:
+    legs = [leg | {"usage": _usage_view(leg["usage"])} for leg in values["legs"]]
+    return with_dollars(values) | {"legs": legs}
+
+
+def _shape(name: str, *sources: type, leave: tuple[str, ...] = (), **other: Any) -> Any:
+    """A type with the fields of these dataclasses, and dollars beside nano-dollars; `other` says other types."""
+    shaped: dict[str, Any] = {}
+    for source in sources:
+        hints = get_type_hints(source)
+        for field in fields(source):
+            if field.name not in leave:
+                shaped[field.name] = other.get(field.name, hints[field.name])
+                if field.name.endswith("_nanos"):
+                    shaped[field.name.removesuffix("_nanos") + "_usd"] = str | None
+    defined = [
+        (own, of, msgspec.UNSET) if msgspec.UnsetType in get_args(of) else (own, of) for own, of in shaped.items()
+    ]
+    return msgspec.defstruct(name, defined, frozen=True, kw_only=True)
+
+
+class LegView(msgspec.Struct, frozen=True, kw_only=True):
+    """A billed part that the totals leave out; its usage is of the same shape as the record's."""
+
+    kind: str
+    model: str | None
+    usage: dict[str, Any]
+
+
+UsageView = _shape(
+    "UsageView",
+    Usage,
+    cache_read_audio_tokens=int | None | msgspec.UnsetType,
+    cache_read_image_tokens=int | None | msgspec.UnsetType,
+    billed_units=dict[str, int | float] | None,
+    legs=list[LegView],
+)
+"""What the provider reported; null where it did not."""
+
+RecordView = _shape(
+    "RecordView",
+    Record,
+    Bill,
+    Reading,
+    leave=("reading", "bill"),
+    usage=UsageView,
+    terms=Mapping[str, str] | msgspec.UnsetType,
+)
+"""One exchange: how it ended, what was used, what it cost."""

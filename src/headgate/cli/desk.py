@@ -1,0 +1,145 @@
+"""What the commands for accounts, credit, keys and budgets share: the options, the open store, tables and JSON."""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from headgate.errors import BadRequest
+from headgate.money import dollars_text
+
+if TYPE_CHECKING:
+    from headgate.access.budgets import Scope, Window
+    from headgate.admin.office import Office, Standing
+
+_T = TypeVar("_T")
+
+Config = Annotated[Path | None, typer.Option(help="The headgate.toml that names the database.")]
+Database = Annotated[
+    Path | None, typer.Option("--db", "--database", help="The SQLite file, if not in the default place.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs, as the admin API gives it.")]
+
+_NS = 1_000_000_000
+_SECONDS = {"m": 60, "h": 3600, "d": 86_400}
+
+
+def ask(config: Path | None, database: Path | None, work: "Callable[[Office], Awaitable[_T]]") -> _T:
+    """Do some work with the office of the store that the settings name, while a gateway may be running on it."""
+    import asyncio
+    import os
+    import time
+    from dataclasses import replace
+
+    from headgate import wiring
+    from headgate.admin.office import Office
+    from headgate.config import access_secret, load
+
+    settings = load(config)
+    if database is not None:
+        settings = replace(settings, database=database, postgres=None)
+
+    async def run() -> _T:
+        async with wiring.open_store(settings) as store:
+            return await work(Office(store, store, access_secret(settings), time.time_ns, os.urandom))
+
+    return asyncio.run(run())
+
+
+def print_json(value: Any) -> None:
+    """The document that `--json` asks for; types of the admin API as it gives them."""
+    import msgspec
+
+    typer.echo(json.dumps(json.loads(msgspec.json.encode(value)), indent=2, ensure_ascii=False))
+
+
+def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()) -> None:
+    """A table; the columns named in `numbers` stand to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for title in titles:
+        table.add_column(title, justify="right" if title in numbers else "left", no_wrap=title in numbers)
+    for row in rows:
+        table.add_row(*(Text(printable(cell), overflow="fold") for cell in row))
+    Console().print(table)
+
+
+def print_fields(fields: Sequence[tuple[str, str]], *, err: bool = False) -> None:
+    """A name and a value on each line; what is empty is left out."""
+    shown = [(name, value) for name, value in fields if value]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        typer.echo(f"{name:<{width}}  {printable(value)}", err=err)
+
+
+def printable(text: str) -> str:
+    """The text without what could steer the terminal."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def money(nanos: int | None) -> str:
+    """An amount for people; a dash for none."""
+    return "-" if nanos is None else dollars_text(nanos)
+
+
+def time_text(at_ns: int | None) -> str:
+    """A time for people, in UTC."""
+    return "" if at_ns is None else f"{datetime.fromtimestamp(at_ns // _NS, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def usd(text: str, param: str) -> int:
+    """Nano-dollars of what was typed: "12.50" or "$12.50", with a sign before it or not. Raises BadRequest."""
+    from headgate.admin.texts import nanos_from_usd
+
+    return nanos_from_usd(re.sub(r"^(?:\+|(-))?\$?(?=[0-9])", r"\1", text), param)
+
+
+def parse_until(text: str, now_ns: int) -> int:
+    """What `--expires` means, in nanoseconds since the epoch: a span from now, or a day. Raises BadRequest."""
+    span = re.fullmatch(r"([0-9]{1,6})([mhd])", text)
+    if span is not None:
+        return now_ns + int(span[1]) * _SECONDS[span[2]] * _NS
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadRequest(
+            f"--expires: expected a span such as 30d or 12h, or a day such as 2027-01-31, not '{text}'."
+        ) from error
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()) * _NS
+
+
+def parse_budget(text: str) -> "tuple[int, Window]":
+    """What "50/month" means: nano-dollars, and the window they are for. Raises BadRequest."""
+    from headgate.access.budgets import Window
+
+    amount, slash, name = text.partition("/")
+    windows = [str(window) for window in Window]
+    if not slash or name not in windows:
+        raise BadRequest(f"expected a budget such as 50/month, with one of {', '.join(windows)}, not '{text}'.")
+    return usd(amount, "budget"), Window(name)
+
+
+def print_budgets(standings: "Sequence[Standing]", name_of: "Callable[[Scope, str], str]") -> None:
+    """A table of budgets, and how full they are. Whose they are is told by `name_of`."""
+    rows = [
+        [
+            str(standing.budget.scope),
+            name_of(standing.budget.scope, standing.budget.subject),
+            str(standing.budget.window),
+            money(standing.budget.limit_nanos),
+            money(standing.used_nanos),
+            money(standing.held_nanos),
+            money(standing.budget.limit_nanos - standing.used_nanos - standing.held_nanos),
+        ]
+        for standing in standings
+    ]
+    titles = ["of", "name", "window", "limit", "used", "held", "left"]
+    print_table(titles, rows, titles[3:])

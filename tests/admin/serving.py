@@ -1,0 +1,142 @@
+"""The admin API on a real socket, and a client that holds every answer against the OpenAPI document."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, NamedTuple
+
+import aiohttp
+import uvicorn
+from openapi_schema_validator import OAS31Validator
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from headgate.admin.api import admin_application
+from headgate.admin.office import Office
+from headgate.admin.openapi import document
+from headgate.admin.prices import PriceFinder
+from headgate.admin.records import RecordReader
+from headgate.admin.routes import OPERATIONS
+from headgate.ledger.store import Ledger
+from headgate.net.server import bind
+from headgate.stores.memory import MemoryStore
+from headgate.wiring import StoreRecords
+
+KEY = "an admin key, long enough"
+SECRET = b"what digests are made with"
+NOON_NS = 1_762_000_000 * 1_000_000_000
+
+DOCUMENT = document(OPERATIONS, "1")
+
+
+@dataclass
+class Clock:
+    """A clock that stands still unless it is moved."""
+
+    now_ns: int = NOON_NS
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+def an_office(store: MemoryStore, clock: Callable[[], int] | None = None, ledger: Ledger | None = None) -> Office:
+    """An office whose chance is a counter."""
+    numbers = count(1)
+    return Office(
+        ledger or store, store, SECRET, clock or Clock(), lambda size: next(numbers).to_bytes(size, "big"),
+        patience_seconds=30,
+    )  # fmt: skip
+
+
+class Got(NamedTuple):
+    """An answer."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+    @property
+    def error(self) -> Any:
+        return self.body["error"]
+
+
+@dataclass
+class Api:
+    """A client of a served admin API."""
+
+    http: aiohttp.ClientSession
+    root: str
+    store: MemoryStore
+    office: Office
+    clock: Clock
+    called: set[tuple[str, str]] = field(default_factory=set)
+    """Documented operations that answered with success."""
+
+    async def raw(self, method: str, path: str, key: str | None = KEY, **more: Any) -> Got:
+        """Ask, whatever the document says."""
+        headers = {"authorization": f"Bearer {key}"} if key is not None else {}
+        async with self.http.request(method, self.root + path, headers=headers | more.pop("headers", {}), **more) as r:
+            text = await r.read()
+            return Got(r.status, await r.json() if text else None, r.headers)
+
+    async def __call__(self, method: str, path: str, body: Any = None, **more: Any) -> Got:
+        """Ask for something documented, and check that the answer is as documented."""
+        got = await self.raw(method, path, **({"json": body} if body is not None else {}), **more)
+        template, operation = described(method, path)
+        conforms(got, operation)
+        if got.status < 400:
+            self.called.add((method, template))
+        return got
+
+
+def described(method: str, path: str) -> tuple[str, Any]:
+    """The path template and the operation that the document has for a request."""
+    bare = path.partition("?")[0]
+    for template, operations in DOCUMENT["paths"].items():
+        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), bare) and method.lower() in operations:
+            return template, operations[method.lower()]
+    raise AssertionError(f"{method} {bare} is not in the document")
+
+
+def conforms(got: Got, operation: Any) -> None:
+    """Assert that an answer is one that the document has for the operation."""
+    assert str(got.status) in operation["responses"], (got.status, got.body)
+    content = operation["responses"][str(got.status)].get("content")
+    assert (content is None) == (got.body is None)
+    if content is not None:
+        schema = content["application/json"]["schema"] | {"components": DOCUMENT["components"]}
+        errors = [f"{error.json_path}: {error.message}" for error in OAS31Validator(schema).iter_errors(got.body)]
+        assert not errors
+
+
+async def no_pause() -> None:
+    """A wrong key costs nothing here."""
+
+
+@asynccontextmanager
+async def served(
+    keys: Sequence[str] = (KEY,),
+    prices: PriceFinder = lambda _: (),
+    wait: Callable[[], Awaitable[None]] = no_pause,
+    office_of: Callable[[MemoryStore, Clock], Office] = an_office,
+    reader_of: Callable[[MemoryStore], RecordReader] = StoreRecords,
+) -> AsyncIterator[Api]:
+    """The API under uvicorn on a free port, mounted at /admin/v1, on an empty store."""
+    store, clock = MemoryStore(), Clock()
+    office = office_of(store, clock)
+    inside = admin_application(office, reader_of(store), prices, keys, clock_ns=clock, wait=wait)
+    application = Starlette(routes=[Mount("/admin/v1", app=inside)])
+    taken = bind("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(application, log_config=None, access_log=False, ws="none"))
+    running = asyncio.create_task(server.serve(sockets=[taken]))
+    try:
+        while not server.started:
+            await asyncio.sleep(0.01)
+        async with aiohttp.ClientSession() as http:
+            yield Api(http, f"http://127.0.0.1:{taken.getsockname()[1]}/admin/v1", store, office, clock)
+    finally:
+        server.should_exit = True
+        await running

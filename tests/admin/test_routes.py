@@ -1,0 +1,42 @@
+import re
+
+import pytest
+
+from headgate.access.budgets import Scope, Window
+from headgate.admin import handlers
+from headgate.admin.routes import OPERATIONS, PATH_PARAMETERS, By, Operation
+from headgate.stores.summary import GroupBy
+
+each = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+
+
+def test_every_handler_is_in_the_table_once() -> None:
+    named = {name for name, value in vars(handlers).items() if getattr(value, "__module__", "") == handlers.__name__}
+    written = {name for name in named if not name.startswith("_") and name.islower()}
+    assert sorted(operation.name for operation in OPERATIONS) == sorted(written)
+    assert len({(operation.method, operation.path) for operation in OPERATIONS}) == len(OPERATIONS)
+
+
+@each
+def test_whatever_stands_in_braces_has_a_type(operation: Operation) -> None:
+    assert set(re.findall(r"{(\w+)}", operation.path)) <= set(PATH_PARAMETERS)
+
+
+@each
+def test_reading_changes_nothing_and_writing_may_fail(operation: Operation) -> None:
+    assert (503 in operation.refusals) == (operation.method != "GET")
+    assert operation.method != "GET" or operation.body is None
+
+
+@each
+def test_a_page_goes_with_a_cursor(operation: Operation) -> None:
+    pages = "next_cursor" in getattr(operation.answer, "__struct_fields__", ())
+    assert pages == ("cursor" in operation.query.__struct_fields__)
+
+
+def test_paths_name_scopes_and_windows_as_the_gateway_does() -> None:
+    assert (PATH_PARAMETERS["scope"], PATH_PARAMETERS["window"]) == (Scope, Window)
+
+
+def test_usage_is_summed_by_what_stores_sum_by() -> None:
+    assert {str(by) for by in By} <= {str(by) for by in GroupBy}

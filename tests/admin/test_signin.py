@@ -1,0 +1,93 @@
+"""The door: who is let in, how late a refusal comes, and what the log says of it."""
+
+import asyncio
+import logging
+
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Message, Scope
+
+from headgate.admin.api import error_response
+from headgate.admin.signin import Door
+from tests.admin.serving import served
+
+KEYS = ("the first admin key", "the second admin key é")
+
+
+async def status(door: Door, *authorization: bytes) -> int:
+    """What a request with these headers is answered."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"authorization", value) for value in authorization]
+    scope: Scope = {"type": "http", "method": "GET", "path": "/", "headers": headers, "client": ("192.0.2.7", 1)}
+    await door(scope, receive, send)
+    return int(sent[0]["status"])
+
+
+def a_door(*keys: str, waits: list[str] | None = None) -> Door:
+    async def wait() -> None:
+        if waits is not None:
+            waits.append("waited")
+
+    return Door(PlainTextResponse("inside"), keys, error_response, wait)
+
+
+@pytest.mark.parametrize(
+    ("authorization", "let_in"),
+    [
+        ([b"Bearer the first admin key"], True),
+        ([b"bearer  the first admin key "], True),
+        ([b"Bearer " + KEYS[1].encode()], True),
+        ([], False),
+        ([b""], False),
+        ([b"Bearer"], False),
+        ([b"Bearer "], False),
+        ([b"Basic the first admin key"], False),
+        ([b"the first admin key"], False),
+        ([b"Bearer the first admin ke"], False),
+        ([b"Bearer the first admin key", b"Bearer the first admin key"], False),
+    ],
+)
+async def test_who_is_let_in(authorization: list[bytes], let_in: bool) -> None:
+    waits: list[str] = []
+    assert await status(a_door(*KEYS, waits=waits), *authorization) == (200 if let_in else 401)
+    assert waits == ([] if let_in else ["waited"]), "only a refusal is slow"
+
+
+async def test_without_keys_there_is_nothing_here() -> None:
+    for authorization in ([], [b"Bearer "], [b"Bearer x"]):
+        assert await status(a_door(), *authorization) == 404
+
+
+def test_no_key_is_too_short_to_be_one() -> None:
+    for key in ("", "x" * 15):
+        with pytest.raises(ValueError, match="16 characters"):
+            a_door(KEYS[0], key)
+
+
+async def test_a_refusal_is_logged_without_the_key(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        await status(a_door(*KEYS), b"Bearer the wrong admin key")
+    assert "192.0.2.7" in caplog.text
+    assert "wrong" not in caplog.text
+
+
+async def test_who_guesses_waits_and_nobody_else() -> None:
+    let_go = asyncio.Event()
+
+    async def wait() -> None:
+        await let_go.wait()
+
+    async with served(wait=wait) as api:
+        guess = asyncio.create_task(api.raw("GET", "/accounts", key="a guess at the key"))
+        for _ in range(3):
+            assert (await api("GET", "/accounts")).status == 200
+        assert not guess.done()
+        let_go.set()
+        assert (await guess).status == 401
