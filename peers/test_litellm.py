@@ -100,7 +100,7 @@ async def test_usage_after_the_finish_in_a_chunk_with_choices(gateway: Running, 
 async def test_a_client_that_did_not_ask_loses_no_chunk_with_choices(
     gateway: Running, client: openai.AsyncOpenAI
 ) -> None:
-    before = len(gateway.log.records(limit=1000))
+    before = len(gateway.log.kept)
     stream = await client.chat.completions.create(model="openai/mocked", messages=MESSAGES, stream=True)
     said = "".join([chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices])
     assert said == TEXT
@@ -110,7 +110,7 @@ async def test_a_client_that_did_not_ask_loses_no_chunk_with_choices(
 
 
 async def test_a_whole_answer(gateway: Running, client: openai.AsyncOpenAI) -> None:
-    before = len(gateway.log.records(limit=1000))
+    before = len(gateway.log.kept)
     answer = await client.chat.completions.create(model="openai/mocked", messages=MESSAGES)
     assert answer.usage is not None
     usage = (await gateway.log.all(before + 1))[-1].reading.usage
@@ -118,7 +118,7 @@ async def test_a_whole_answer(gateway: Running, client: openai.AsyncOpenAI) -> N
 
 
 async def test_a_whole_response(gateway: Running, client: openai.AsyncOpenAI) -> None:
-    before = len(gateway.log.records(limit=1000))
+    before = len(gateway.log.kept)
     answer = await client.responses.create(model="openai/mocked", input="hi")
     assert answer.usage is not None
     usage = (await gateway.log.all(before + 1))[-1].reading.usage

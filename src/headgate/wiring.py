@@ -2,61 +2,180 @@
 
 import os
 import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any, Protocol
 
-from headgate import __version__
+from headgate import __version__, tokenizer
+from headgate.access.directory import Directory
 from headgate.access.keys import Keys
-from headgate.config import Settings, catalogue_data
+from headgate.admin.api import admin_application
+from headgate.admin.office import Office
+from headgate.admin.prices import prices_from
+from headgate.config import Settings, access_secret, catalogue_data, price_data
+from headgate.gateway.appraise import Appraiser
+from headgate.gateway.checkpoint import Checkpoints
 from headgate.gateway.exchange import Clock, Gateway
 from headgate.gateway.forward import Bounds, Forwarder
+from headgate.gateway.hold import Holds
+from headgate.gateway.holder import Doorkeeper
+from headgate.gateway.live import Live
 from headgate.gateway.local import LocalAnswers
+from headgate.gateway.receipt import Trailers
 from headgate.gateway.record import Trails
 from headgate.gateway.relay import Patience
+from headgate.gateway.settle import Books, Settler
+from headgate.gateway.sweep import Keeper, Lease
+from headgate.gateway.tariff import Tariff
 from headgate.gateway.upstream import TimeLimits
-from headgate.net.asgi import Application
+from headgate.net.asgi import Application, Asgi, Lifecycle
 from headgate.net.client import HttpUpstream
 from headgate.net.tokens import Tokens
-from headgate.records import RecordLog
+from headgate.pricing.book import PriceBook
+from headgate.records import Record, Wanted
 from headgate.routing.catalogue import Catalogue
 from headgate.routing.models import Models
-from headgate.stores.sqlite import SqliteRecordLog
+from headgate.stores.postgres import PostgresStore
+from headgate.stores.sqlite import SqliteStore
+from headgate.stores.summary import GroupBy, UsageRow
+from headgate.tokenizer import Tokenizer
 
 _MIB = 1024 * 1024
 
 
+class Store(Books, Directory, Protocol):
+    """One database: records, ledger, keys and budgets."""
+
+    async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> list[Record]:
+        """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
+
+    async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
+        """The sums over all records, or those since `since_ns`, one row for each group."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRecords:
+    """A store's records as the admin API asks for them."""
+
+    store: Store
+
+    async def find(self, exchange_id: str) -> Record | None:
+        """The record of an exchange."""
+        return await self.store.find(exchange_id)
+
+    async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> Sequence[Record]:
+        """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
+        return await self.store.search(wanted, limit, before)
+
+    async def summed(self, by: str, since_ns: int | None) -> Sequence[Mapping[str, Any]]:
+        """One row for each group. Raises ValueError if it cannot sum by that."""
+        group_by = GroupBy(by)
+        return [row.as_json(group_by) for row in await self.store.usage(since_ns, group_by)]
+
+
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """A gateway put together: the ASGI application, and the log that outlives its requests."""
+    """A gateway put together: the ASGI application, and what outlives its requests."""
 
     application: Application
-    log: RecordLog
+    store: Store
     models: Models
+    live: Live
 
 
-def build(settings: Settings, log: RecordLog | None = None) -> Assembly:
-    """Put a gateway together; with a log of the caller's own, or else the SQLite file of the settings.
+def build(settings: Settings, store: Store | None = None) -> Assembly:
+    """Put a gateway together; with a store of the caller's own, or else the one of the settings.
 
-    The log is closed when the application shuts down. Raises ConfigError.
+    The store is closed when the application shuts down. Raises ConfigError.
     """
-    log = SqliteRecordLog(settings.database) if log is None else log
-    limits = settings.limits
+    store = make_store(settings) if store is None else store
     catalogue = Catalogue.from_json(catalogue_data()).with_models(settings.extra_models)
     models = Models(settings.deployments, catalogue, settings.fallback)
     keys = Keys(settings.keys)
-    upstream = HttpUpstream()
+    secret = access_secret(settings)
+    door = Doorkeeper(keys, store, secret, time.time_ns, closed=settings.access.require_keys)
+    book = settings.book or PriceBook.from_json(price_data())
+    tariff = Tariff(book, settings.markups, settings.holds.output_tokens)
+    node = f"{os.uname().nodename}:{os.getpid()}:{os.urandom(4).hex()}"
+    live, settler, upstream = Live(), Settler(store), HttpUpstream()
+    appraiser = Appraiser(tariff, settings.holds.on_upstream_failure)
+    checkpoints = Checkpoints(store, live, appraiser)
+    lease = Lease(min(1.0, settings.holds.lease_seconds / 4), settings.holds.lease_seconds)
+    keeper = Keeper(store, node, checkpoints, time.time_ns, lease=lease)
+    gateway = Gateway(
+        door=door,
+        models=models,
+        holds=Holds(
+            store,
+            tariff,
+            node,
+            tokenizer=Tokenizer() if tokenizer.INSTALLED else None,
+            patience_seconds=settings.holds.patience_seconds,
+            abandon=settler.abandon,
+        ),
+        forwarder=_forwarder(settings, upstream),
+        appraiser=appraiser,
+        settler=settler,
+        log=store,
+        trails=Trails(store),
+        clock=Clock(time.time_ns, time.monotonic_ns, new_exchange_id),
+        live=live,
+    )
+    local = LocalAnswers(models, door, store, live, __version__)
+    lifecycle = _lifecycle(store, keeper, upstream)
+    max_body_bytes = settings.limits.max_body_mib * _MIB
+    admin = _admin(settings, store, secret, book)
+    application = Application(gateway, local, lifecycle, max_body_bytes=max_body_bytes, admin=admin)
+    return Assembly(application, store, models, live)
+
+
+def _admin(settings: Settings, store: Store, secret: bytes, book: PriceBook) -> Asgi:
+    """The admin API; without admin keys it answers everything with 404."""
+    office = Office(store, store, secret, time.time_ns, os.urandom)
+    providers = sorted({deployment.provider.name for deployment in settings.deployments})
+    prices = prices_from(book, providers, time.time_ns)
+    return admin_application(office, StoreRecords(store), prices, tuple(settings.admin_keys.values()))
+
+
+def _forwarder(settings: Settings, upstream: HttpUpstream) -> Forwarder:
+    limits = settings.limits
     time_limits = TimeLimits(limits.connect_seconds, limits.first_byte_seconds, limits.idle_seconds)
     bounds = Bounds(time_limits, limits.drain_seconds, Patience(limits.drain_mib * _MIB))
-    gateway = Gateway(
-        forwarder=Forwarder(upstream, bounds, credentials=Tokens(upstream, time.time)),
-        models=models,
-        keys=keys,
-        log=log,
-        trails=Trails(log),
-        clock=Clock(time.time_ns, time.monotonic_ns, new_exchange_id),
-    )
-    local = LocalAnswers(models, keys, log, __version__)
-    application = Application(gateway, local, limits.max_body_mib * _MIB, upstream.aclose, log.close)
-    return Assembly(application, log, models)
+    credentials = Tokens(upstream, time.time)
+    return Forwarder(upstream, bounds, credentials=credentials, trailers=Trailers(settings.holds.trailers))
+
+
+def _lifecycle(store: Store, keeper: Keeper, upstream: HttpUpstream) -> Lifecycle:
+    async def start() -> None:
+        if isinstance(store, PostgresStore):
+            await store.open()
+        keeper.start()
+
+    async def close() -> None:
+        await keeper.aclose()
+        await store.aclose()
+
+    return Lifecycle(start, upstream.aclose, close)
+
+
+def make_store(settings: Settings) -> Store:
+    """The store of the settings; a PostgreSQL one is yet to be opened. Raises ConfigError."""
+    if settings.postgres is not None:
+        return PostgresStore(settings.postgres, spill_folder=settings.database.parent)
+    return SqliteStore(settings.database)
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    """The store of the settings, for a command. Raises ConfigError."""
+    store = make_store(settings)
+    try:
+        if isinstance(store, PostgresStore):
+            await store.open()
+        yield store
+    finally:
+        await store.aclose()
 
 
 def new_exchange_id() -> str:

@@ -6,18 +6,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from headgate.config import LimitsSection, Settings
+from headgate.config import AccessSection, LimitsSection, Settings
 from headgate.net.server import bind, make_server
 from headgate.providers import registry
 from headgate.providers.base import Deployment, OnClientGone, Secret
 from headgate.records import Record
-from headgate.stores.memory import MemoryRecordLog
+from headgate.stores.memory import MemoryStore
 from headgate.wiring import build
 
 CREDENTIAL = "the-providers-own-key"
+ACCESS_SECRET = "a secret of the tests' own"
 
 
-class WatchedLog(MemoryRecordLog):
+class WatchedLog(MemoryStore):
     """A record log that a test can wait for."""
 
     def __init__(self) -> None:
@@ -30,14 +31,14 @@ class WatchedLog(MemoryRecordLog):
 
     async def all(self, at_least: int) -> list[Record]:
         """All records, oldest first, once there are that many."""
-        while len(found := self.records(limit=10_000)) < at_least:
+        while len(found := self.kept) < at_least:
             self._grown.clear()
             await self._grown.wait()
         return found[::-1]
 
     async def of(self, exchange_id: str) -> Record:
         """The record of an exchange, once there is one."""
-        while (record := self.get(exchange_id)) is None:
+        while (record := await self.find(exchange_id)) is None:
             self._grown.clear()
             await self._grown.wait()
         return record
@@ -76,7 +77,13 @@ async def serving(
     limits = limits or LimitsSection()
     taken = bind("127.0.0.1", 0)
     settings = Settings(
-        "127.0.0.1", taken.getsockname()[1], Path("unused.db"), deployments, keys=keys or {}, limits=limits
+        "127.0.0.1",
+        taken.getsockname()[1],
+        Path("unused.db"),
+        deployments,
+        keys=keys or {},
+        limits=limits,
+        access=AccessSection(secret=ACCESS_SECRET),
     )
     log, started = WatchedLog(), asyncio.Event()
     server = make_server(build(settings, log).application, limits.stop_seconds, started.set)

@@ -142,7 +142,7 @@ class Scene:
         self.client = client
         self._log = gateway.log
         self._requests_before = len(self.upstream.requests)
-        self._records_before = len(self._log.records(limit=10_000))
+        self._records_before = len(self._log.kept)
 
     async def reach(self, stream: Stream, point: Point) -> None:
         """Until the client has everything up to the point."""
@@ -160,7 +160,7 @@ class Scene:
     async def record(self) -> Record:
         """The one record, once there is one."""
         await self._log.all(at_least=self._records_before + 1)
-        (record,) = self._log.records(limit=10_000)[: -self._records_before or None]
+        (record,) = self._log.kept[: -self._records_before or None]
         return record
 
 

@@ -38,7 +38,7 @@ async def exchanged(
 ) -> tuple[Any, Received, Record]:
     """What the SDK got, what the upstream was asked, and what was recorded."""
     stage.upstream.handler = lambda _: response([body], content_type=content_type, coding=Coding.LENGTH)
-    seen = len(stage.gateway.log.records(limit=10_000))
+    seen = len(stage.gateway.log.kept)
 
     def talk() -> Any:
         with openai.OpenAI(base_url=stage.gateway.url + "/v1", api_key="a-client", max_retries=0) as client:

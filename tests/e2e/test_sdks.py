@@ -207,7 +207,7 @@ async def run(call: Callable[[str], Any], url: str) -> Any:
 
 @pytest.mark.parametrize(("call", "dialect"), CALLS, ids=[call.__name__ for call, _ in CALLS])
 async def test_the_record_says_what_the_sdk_says(call: Callable[[str], Any], dialect: str, gateway: Running) -> None:
-    known = len(gateway.log.records(limit=10_000))
+    known = len(gateway.log.kept)
     used = await run(call, gateway.url)
     record = (await gateway.log.all(at_least=known + 1))[-1]
     usage = record.reading.usage
@@ -223,7 +223,7 @@ async def test_usage_is_read_even_where_the_client_did_not_ask_for_it(gateway: R
         with sync_openai(url) as client:
             return list(client.chat.completions.create(model=MODEL, messages=MESSAGES, max_tokens=16, stream=True))
 
-    known = len(gateway.log.records(limit=10_000))
+    known = len(gateway.log.kept)
     chunks = await run(call, gateway.url)
     assert all(chunk.choices and chunk.usage is None for chunk in chunks)
     record = (await gateway.log.all(at_least=known + 1))[-1]
@@ -237,7 +237,7 @@ async def test_counting_tokens_is_free(gateway: Running) -> None:
         with sync_anthropic(url) as client:
             return client.messages.count_tokens(model=MODEL, messages=MESSAGES).input_tokens
 
-    known = len(gateway.log.records(limit=10_000))
+    known = len(gateway.log.kept)
     assert await run(call, gateway.url) > 0
     record = (await gateway.log.all(at_least=known + 1))[-1]
     assert (record.counted, record.reading.basis) == (False, Basis.NONE)
