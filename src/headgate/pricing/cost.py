@@ -24,7 +24,7 @@ from headgate.pricing.units import TOKENS, Quantity, counts_of, unit_of
 from headgate.usage import Leg, Usage
 
 _NANO = Rate(Decimal(1), 10**9)
-_OWN_MODEL = frozenset({"image_generation"})
+_OWN_MODEL = frozenset({"image_generation", "transcription"})
 """Kinds of legs that the model which served never makes itself: without a name they have no price."""
 
 

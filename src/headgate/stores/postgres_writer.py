@@ -1,8 +1,8 @@
 """The queue of what is to be written, and the one task that writes it.
 
 While one transaction is committed, the next one gathers: many holds on one account share one lock and one sync of the
-disk. Records and checkpoints alone wait 10 ms for company (docs/decisions/0013); a command, which somebody awaits, goes
-at once and takes along what is queued.
+disk. Records, checkpoints and settlements wait 10 ms for company (docs/decisions/0013); any other command, which a
+client waits for, goes at once and takes along what is queued.
 
 A batch whose commit fails, or may have failed, is tried again as it is, with growing pauses: the ledger's commands and
 the records' ids make a repeat harmless. Nothing is lost and nothing is done twice.
@@ -104,7 +104,8 @@ class Writer:
         waiting: asyncio.Future[Outcome] = self._loop.create_future()
         self._queue.append(Item(command, waiting, record))
         self._arrived.set()
-        self._awaited.set()
+        if record is None:  # no client waits for a settlement
+            self._awaited.set()
         return waiting
 
     async def aclose(self, seconds: float) -> list[Record | Command]:

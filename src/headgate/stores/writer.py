@@ -2,8 +2,8 @@
 
 Whatever is handed over is queued. The thread takes what is queued by the time it wakes and commits it as one
 transaction: so the batches grow by themselves under load, because the queue fills while the disk syncs, and FULL costs
-nothing (facts/libraries.md section 5). A command that somebody awaits wakes the thread at once; records and checkpoints
-gather for a moment first.
+nothing (facts/libraries.md section 5). A command that a client waits for wakes the thread at once; records, checkpoints
+and settlements gather for a moment first.
 
 When the file cannot be written, the batch is kept and tried again with growing pauses; the backlog grows, and at its
 bound the gateway takes no new requests. Nothing is lost, and nothing is done twice: commands and records are known by
@@ -168,7 +168,10 @@ class Writer:
             if self._closing.is_set():
                 raise LedgerUnavailable("the ledger has been closed")
             self._queue.append(item)
-        if not self._urgent.is_set():
+        if isinstance(item, _Submitted) and item.record is not None:  # no client waits for a settlement
+            if not self._wake.is_set():
+                self._wake.set()
+        elif not self._urgent.is_set():
             self._urgent.set()
             self._wake.set()
 
