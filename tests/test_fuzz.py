@@ -4,7 +4,16 @@ from random import Random
 
 import pytest
 
-from fuzz import fuzz_bodies, fuzz_eventstream, fuzz_json_array, fuzz_jsontext, fuzz_meters, fuzz_ndjson, fuzz_sse
+from fuzz import (
+    fuzz_bodies,
+    fuzz_conversations,
+    fuzz_eventstream,
+    fuzz_json_array,
+    fuzz_jsontext,
+    fuzz_meters,
+    fuzz_ndjson,
+    fuzz_sse,
+)
 from fuzz.mutations import Case, mutated, run
 
 FUZZERS = {
@@ -15,6 +24,7 @@ FUZZERS = {
     "bodies": fuzz_bodies.case,
     "jsontext": fuzz_jsontext.case,
     "meters": fuzz_meters.case,
+    "conversations": fuzz_conversations.case,
 }
 
 

@@ -21,6 +21,7 @@ KNOWN = (
     "openai.audio",
     "openai.files",
     "openai.images",
+    "openai.realtime",
     "rerank",
     "google.generate_content",
     "google.interactions",

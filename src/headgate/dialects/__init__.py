@@ -5,6 +5,7 @@
     asking.py               how a request body is read, for all dialects
     attachments.py          what of a prompt is no text: pictures and files, in all dialects' shapes
     bound.py                worst_case: the most tokens that an ask may use
+    conversation.py         Conversation, Turn: what a dialect fills in that is spoken over WebSockets too
     registry.py             which dialect and operation a method and path mean
     openai_wire.py          what OpenAI's APIs share: error objects, usage arithmetic, cost
     openai_choices.py       what chat and completions share: choices, and the usage frame
@@ -12,7 +13,9 @@
     openai_completions.py   POST /completions (legacy)
     azure_deployments.py    the same and embeddings, below Azure's /openai/deployments/{model}
     openai_embeddings.py    POST /embeddings
-    openai_responses.py     /responses over HTTP
+    openai_responses.py     /responses
+    openai_responses_socket.py  the same over a WebSocket
+    openai_realtime.py      /realtime: speech over a WebSocket
     openai_media.py         what audio and images share: forms, bodies without usage, usage by modality
     openai_audio.py         /audio/transcriptions, translations and speech
     openai_images.py        /images/generations, edits and variations

@@ -1,4 +1,4 @@
-"""/responses over HTTP: created, streamed, polled, cancelled, compacted (facts/wire.md section 2)."""
+"""/responses: created, streamed, polled, cancelled, compacted (facts/wire.md section 2); and over WebSocket."""
 
 import json
 from collections import Counter
@@ -10,6 +10,8 @@ import msgspec
 from headgate.dialects.asking import Wanted, given, largest, read_request, rows, runs_tools
 from headgate.dialects.attachments import with_attachments
 from headgate.dialects.base import Ask, Metering, Operation, Tally
+from headgate.dialects.conversation import Conversation, SocketDialect
+from headgate.dialects.openai_responses_socket import ResponsesConversation
 from headgate.dialects.openai_wire import OpenAIDialect, response_usage
 from headgate.dialects.reading import Anomalies, Seen, Shape, error_text, merge, parsed, size, text
 from headgate.errors import HeadgateError
@@ -222,7 +224,7 @@ _OWN_TOOLS = ("function", "custom", "namespace", "local_shell", "apply_patch", "
 """Tools that clients run themselves; a shell may be either's."""
 
 
-class OpenAIResponses(OpenAIDialect):
+class OpenAIResponses(OpenAIDialect, SocketDialect):
     """Responses. Usage comes unasked; `stream_options.include_usage` would be refused (facts/stream_cases.md 1.21)."""
 
     name = "openai.responses"
@@ -262,6 +264,10 @@ class OpenAIResponses(OpenAIDialect):
     def tally(self) -> Tally:
         """A fresh tally."""
         return ResponsesTally()
+
+    def conversation(self) -> Conversation:
+        """A fresh conversation."""
+        return ResponsesConversation(self)
 
     def error_frame(self, error: HeadgateError, exchange_id: str) -> bytes:
         """A `response.failed` event: Codex passes over bare `error` events (facts/stream_cases.md 3.8).
