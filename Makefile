@@ -3,14 +3,15 @@
 PYTHON ?= python3
 VENV := .venv
 LITELLM := litellm[proxy]==1.106.2
+AGENTS := @openai/codex@0.169.0 @anthropic-ai/claude-code@2.1.197
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types unit peers bench fuzz crash crash-long clean
+.PHONY: run test lint types unit peers test-clients bench fuzz crash crash-long clean
 
 run: $(VENV)/.installed ## the main job: real recorded streams through a running gateway
 	$(BIN)/headgate demo
 
-test: $(VENV)/.installed-test lint types unit peers ## linters, types and all tests
+test: $(VENV)/.installed-test lint types unit peers $(if $(shell command -v npm 2>/dev/null),test-clients) ## linters, types and all tests
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -24,6 +25,9 @@ unit: $(VENV)/.installed-test
 
 peers: $(VENV)/.installed-test $(VENV)-litellm/.installed ## against servers too large for our own environment
 	$(BIN)/pytest peers
+
+test-clients: $(VENV)/.installed-test .clients/.installed ## Codex and Claude Code through the gateway; needs npm
+	$(BIN)/pytest tests/clients
 
 bench: $(VENV)/.installed-test ## side by side with a raw proxy; needs nginx
 	$(BIN)/python -m bench
@@ -52,5 +56,10 @@ $(VENV)-litellm/.installed: Makefile
 	$(VENV)-litellm/bin/python -m pip install --quiet --disable-pip-version-check '$(LITELLM)'
 	touch $@
 
+.clients/.installed: Makefile
+	mkdir -p .clients
+	npm install --prefix .clients --no-audit --no-fund --loglevel=error $(AGENTS)
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-litellm build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-litellm .clients build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

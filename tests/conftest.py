@@ -7,6 +7,9 @@ import pytest
 
 from tests.postgres_server import PostgresDatabase, PostgresServer, running_server
 
+collect_ignore = ["clients"]
+"""They need what npm installs: `make test-clients`."""
+
 RAN: set[str] = set()
 """Node ids of the tests that were executed, passed or failed, and not skipped."""
 

@@ -22,6 +22,7 @@ TABLE: list[tuple[type[HeadgateError], Source, int, str, bool]] = [
     (errors.UpstreamUnreachable, UPSTREAM, 502, "upstream_unreachable", True),
     (errors.UpstreamTimeout, UPSTREAM, 504, "upstream_timeout", False),
     (errors.UpstreamCut, UPSTREAM, 502, "upstream_connection_lost", False),
+    (errors.UpgradeRefused, CLIENT, 426, "upgrade_refused", False),
     (errors.ConfigError, GATEWAY, 500, "config_error", False),
 ]
 
@@ -54,11 +55,12 @@ def test_an_error_carries_its_message_and_the_parameter_it_is_about() -> None:
 
 def test_an_error_says_nothing_in_headers_unless_it_has_something_to_say() -> None:
     for error, *_ in TABLE:
-        if error not in {errors.PaymentRequired, errors.RateLimited}:
+        if error not in {errors.PaymentRequired, errors.RateLimited, errors.Unauthorized}:
             assert error("no").headers == ()
 
 
-def test_want_of_credit_is_not_tried_again() -> None:
+def test_what_does_not_change_by_itself_is_not_tried_again() -> None:
+    assert errors.Unauthorized("no").headers == ((b"x-should-retry", b"false"),)
     assert errors.PaymentRequired("no").headers == ((b"x-should-retry", b"false"),)
 
 

@@ -43,6 +43,7 @@ class ProviderSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_keys: bool = False
     """Clients bring their own keys for this provider, which go on to it; so it has no `api_key`."""
     on_client_gone: OnClientGone | None = None
+    websocket: bool = True
     models: tuple[str, ...] = ()
     """Further model names that this deployment serves."""
 
@@ -103,6 +104,8 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     database: str | None = None
     allow_unprotected: bool = False
     fallback: str | None = None
+    origins: tuple[str, ...] = ()
+    """Of pages that may open WebSockets, e.g. "https://app.example"; "*" is any."""
     keys: dict[str, str] = {}
     providers: dict[str, ProviderSection] = {}
     limits: LimitsSection = LimitsSection()
@@ -126,6 +129,7 @@ class Settings:
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     extra_models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     limits: LimitsSection = LimitsSection()
+    origins: frozenset[str] = frozenset()
     postgres: str | None = field(default=None, repr=False)
     """The PostgreSQL database in the place of the file: its address, which may hold a password."""
     access: AccessSection = field(default_factory=AccessSection, repr=False)
@@ -241,6 +245,7 @@ def _settings(file: File, deployments: tuple[Deployment, ...], source: str) -> S
         keys=file.keys,
         extra_models={name: section.models for name, section in file.providers.items() if section.models},
         limits=file.limits,
+        origins=frozenset(file.origins),
         postgres=postgres,
         access=file.access,
         admin_keys=file.admin.keys,
@@ -306,6 +311,7 @@ def _deployment(name: str, section: ProviderSection, source: str) -> Deployment:
         credential=Secret(api_key) if api_key else None,
         on_client_gone=section.on_client_gone or provider.on_client_gone,
         client_keys=section.client_keys,
+        websocket=section.websocket,
         options=options,
         secrets={name: Secret(text) for name, text in secrets.items()} | _read_secrets(files, f"{where}.options"),
     )

@@ -50,6 +50,11 @@ class Unauthorized(HeadgateError):
 
     source, status, code = Source.CLIENT, 401, "invalid_api_key"
 
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """Claude Code tries eight times on a 401 that does not say so (docs/clients.md)."""
+        return ((b"x-should-retry", b"false"),)
+
 
 class Forbidden(HeadgateError):
     """The key is good, but not for this."""
@@ -149,6 +154,12 @@ class UpstreamCut(HeadgateError):
     """The provider's connection broke, or its bytes were not HTTP, after the request had been sent."""
 
     source, status, code = Source.UPSTREAM, 502, "upstream_connection_lost"
+
+
+class UpgradeRefused(HeadgateError):
+    """There is no WebSocket here. 426 sends Codex on over HTTP at once (facts/wire.md section 3)."""
+
+    source, status, code = Source.CLIENT, 426, "upgrade_refused"
 
 
 class ConfigError(HeadgateError):

@@ -25,6 +25,7 @@ from headgate.gateway.local import LocalAnswers
 from headgate.gateway.receipt import Trailers
 from headgate.gateway.record import Trails
 from headgate.gateway.relay import Patience
+from headgate.gateway.sessions import Sessions
 from headgate.gateway.settle import Books, Settler
 from headgate.gateway.sweep import Keeper, Lease
 from headgate.gateway.tariff import Tariff
@@ -32,6 +33,7 @@ from headgate.gateway.upstream import TimeLimits
 from headgate.net.asgi import Application, Asgi, Lifecycle
 from headgate.net.client import HttpUpstream
 from headgate.net.tokens import Tokens
+from headgate.net.websocket_client import WebSockets
 from headgate.pricing.book import PriceBook
 from headgate.records import Record, Wanted
 from headgate.routing.catalogue import Catalogue
@@ -125,8 +127,11 @@ def build(settings: Settings, store: Store | None = None) -> Assembly:
     local = LocalAnswers(models, door, store, live, __version__)
     lifecycle = _lifecycle(store, keeper, upstream)
     max_body_bytes = settings.limits.max_body_mib * _MIB
+    sessions = Sessions(
+        gateway, WebSockets(), gateway.forwarder.bounds.limits, settings.limits.drain_seconds, settings.origins
+    )
     admin = _admin(settings, store, secret, book)
-    application = Application(gateway, local, lifecycle, max_body_bytes=max_body_bytes, admin=admin)
+    application = Application(gateway, sessions, local, lifecycle, max_body_bytes=max_body_bytes, admin=admin)
     return Assembly(application, store, models, live)
 
 

@@ -10,10 +10,12 @@ import pytest
 from headgate.errors import BadRequest, ConfigError, TooLarge, UnsupportedEncoding, UpstreamCut
 from headgate.gateway.local import LocalAnswers
 from headgate.gateway.request import ClientGone
+from headgate.gateway.sessions import Sessions
 from headgate.net.asgi import BREAK_EXTENSION, TRAILERS_EXTENSION, Application, AsgiClient, Lifecycle, read_request
 from headgate.records import Ending
 from headgate.routing.catalogue import Catalogue
 from headgate.routing.models import Models
+from tests.gateway.fake_sockets import FakeSocket, FakeSockets, create, terminal
 from tests.gateway.fakes import BEARER, CHAT, DONE, FINISH, FIRST, HANG, USAGE, FakeCall, Stage, ok, stage
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -25,6 +27,9 @@ class Server:
     def __init__(self, *events: dict[str, Any]) -> None:
         self.sent: list[dict[str, Any]] = []
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.add(*events)
+
+    def add(self, *events: dict[str, Any]) -> None:
         for event in events:
             self._events.put_nowait(event)
 
@@ -75,7 +80,8 @@ def application(scene: Stage, life: Life | None = None, **more: Any) -> Applicat
     life, gateway = life or Life(), scene.gateway
     local = LocalAnswers(Models((), Catalogue.from_json(b"{}"), None), gateway.door, scene.store, gateway.live, "1")
     lifecycle = Lifecycle(life.start, life.close_upstream, life.close)
-    return Application(gateway, local, lifecycle, max_body_bytes=1000, **more)
+    sessions = Sessions(gateway, more.pop("sockets", FakeSockets()))
+    return Application(gateway, sessions, local, lifecycle, max_body_bytes=1000, **more)
 
 
 async def test_an_exchange_over_asgi() -> None:
@@ -230,10 +236,61 @@ async def test_the_admin_api_gets_its_own_paths_and_no_others(path: str, root: s
     assert [record.path for record in scene.records()] == ([path.removeprefix(root)] if below is None else [])
 
 
-async def test_web_sockets_are_refused() -> None:
-    server = Server()
-    await application(stage())({"type": "websocket"}, server.receive, server.send)
+def socket_scope(path: str = "/v1/responses", **more: Any) -> dict[str, Any]:
+    return scope(path, **{"type": "websocket", "subprotocols": [], "extensions": {}, **more})
+
+
+async def test_a_session_over_asgi() -> None:
+    scene, provider = await stage().with_key(), FakeSocket()
+    app, server = application(scene, sockets=FakeSockets([provider])), Server({"type": "websocket.connect"})
+    key = f"openai-insecure-api-key.{BEARER[1].removeprefix(b'Bearer ').decode()}"
+    serving = asyncio.create_task(
+        app(socket_scope(subprotocols=["realtime", key]), server.receive, server.send)
+    )  # a browser's key
+    server.add({"type": "websocket.receive", "text": create().decode()})
+    await provider.has_sent(1)
+    provider.plays(terminal("resp_1"))
+    while not scene.records():
+        await asyncio.sleep(0)
+    server.add({"type": "websocket.disconnect", "code": 1000})
+    await serving
+    assert provider.sent == [create()]
+    assert [m["type"] for m in server.sent[:2]] == ["websocket.accept", "websocket.send"]
+    assert [r.ending for r in scene.records()] == [Ending.COMPLETE]
+
+
+async def test_a_server_that_cannot_refuse_an_upgrade_closes_it() -> None:
+    server = Server({"type": "websocket.connect"})
+    await application(stage())(socket_scope("/v1/chat/completions"), server.receive, server.send)
     assert server.sent == [{"type": "websocket.close", "code": 1008}]
+
+
+async def test_a_stop_cuts_sessions_and_waits_for_their_books() -> None:
+    scene, provider, life = await stage().with_key(), FakeSocket(), Life()
+    app, server = application(scene, life, sockets=FakeSockets([provider])), Server({"type": "websocket.connect"})
+    serving = asyncio.create_task(app(socket_scope(headers=[BEARER]), server.receive, server.send))
+    server.add({"type": "websocket.receive", "text": create().decode()})
+    await provider.has_sent(1)
+    await app.stop()
+    await serving
+    assert [r.ending for r in scene.records()] == [Ending.GATEWAY_FAILED]
+    assert (await scene.account()).held_nanos == 0
+    assert server.sent[-1]["code"] == 1012
+    assert life.order == ["start", "upstream", "books"]
+
+
+async def test_a_stop_refuses_an_upgrade_that_is_still_on_its_way() -> None:
+    scene, sockets = await stage().with_key(), FakeSockets(hangs=True)
+    app, server = application(scene, sockets=sockets, settle_seconds=0.01), Server({"type": "websocket.connect"})
+    serving = asyncio.create_task(
+        app(socket_scope(headers=[BEARER], extensions={"websocket.http.response": {}}), server.receive, server.send)
+    )
+    while not sockets.requests:
+        await asyncio.sleep(0)
+    await app.stop()
+    await serving
+    assert server.sent[0]["status"] == 503
+    assert [r.ending for r in scene.records()] == [Ending.GATEWAY_FAILED]
 
 
 async def read(headers: Headers, *events: dict[str, Any], limit: int = 1000) -> Any:

@@ -7,16 +7,24 @@ from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.frames import Opcode
 
 from headgate.errors import ConfigError, UpstreamCut
 from headgate.gateway.local import LocalAnswers
 from headgate.gateway.receipt import Trailers
+from headgate.gateway.sessions import Sessions
+from headgate.gateway.socket import SocketClosed
+from headgate.net import server as server_module
 from headgate.net.asgi import Application, Lifecycle
 from headgate.net.server import bind, make_server
+from headgate.net.websocket_client import WebSockets
+from headgate.net.websocket_server import AsgiSocket
 from headgate.records import Ending
 from headgate.routing.catalogue import Catalogue
 from headgate.routing.models import Models
 from tests.gateway.fakes import BEARER, CHAT, DONE, FINISH, FIRST, HANG, JSON, USAGE, FakeCall, Stage, ok, stage
+from tests.net.sockets import UPGRADE, echo, frame, read_frame, talking
 
 
 @contextlib.asynccontextmanager
@@ -31,7 +39,8 @@ async def serving(scene: Stage, stop_seconds: float = 5) -> AsyncIterator[int]:
     gateway = scene.gateway
     local = LocalAnswers(Models((), Catalogue.from_json(b"{}"), None), gateway.door, scene.store, gateway.live, "1")
     lifecycle = Lifecycle(nothing, close_upstream, scene.store.aclose)
-    application = Application(gateway, local, lifecycle, max_body_bytes=1 << 20)
+    sessions = Sessions(gateway, WebSockets())
+    application = Application(gateway, sessions, local, lifecycle, max_body_bytes=1 << 20)
     async with listening(application, stop_seconds) as port:
         yield port
 
@@ -74,10 +83,7 @@ async def test_a_broken_answer_cannot_pass_for_a_whole_one() -> None:
 async def test_an_upgrade_is_not_a_crash() -> None:
     async with serving(stage()) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(
-            b"GET /v1/responses HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
-            b"sec-websocket-key: x\r\nsec-websocket-version: 13\r\n\r\n"
-        )
+        writer.write((UPGRADE % b"").replace(b"/v1/responses", b"/v1/chat/completions"))
         assert (await reader.readline()).split()[1] == b"426"
         writer.close()
         await writer.wait_closed()
@@ -287,3 +293,98 @@ async def test_answers_without_a_body_have_no_trailers() -> None:
             assert b"chunked" not in head
         writer.write(b"GET /200 HTTP/1.1\r\nhost: x\r\n\r\n")
         assert (await chunked(reader))[1:] == (b"", COST)
+
+
+async def test_a_stop_gives_open_sockets_their_time() -> None:
+    """They go on as if nothing had happened; the application closes them when their time is over."""
+    async with talking(echo, stop_seconds=0.5) as (app, port, server):
+        peer = await connect(f"ws://127.0.0.1:{port}/")
+        await peer.send("before")
+        assert await peer.recv() == "before"
+        server.should_exit = True
+        await asyncio.sleep(0.3)  # uvicorn looks every tenth of a second, and would close at once
+        await peer.send("during")
+        assert await peer.recv() == "during"
+        with pytest.raises(ConnectionRefusedError):
+            await connect(f"ws://127.0.0.1:{port}/")
+        await peer.wait_closed()
+    assert (peer.close_code, peer.close_reason) == (1012, "stopping")
+    assert app.cuts == 1
+
+
+async def test_a_stop_ends_as_soon_as_the_sockets_do() -> None:
+    async with talking(echo, stop_seconds=60) as (app, port, server):
+        peer = await connect(f"ws://127.0.0.1:{port}/")
+        server.should_exit = True
+        await asyncio.sleep(0.3)
+        await peer.close(1000)
+    assert not app.cuts
+
+
+async def test_a_stop_while_a_socket_is_not_yet_accepted() -> None:
+    accept = asyncio.Event()
+
+    async def talk(socket: AsgiSocket) -> None:
+        await accept.wait()
+        await socket.refuse(503, [(b"content-type", b"text/plain")], b"stopping")
+
+    async with talking(talk, stop_seconds=60) as (app, port, server):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(UPGRADE % b"")
+        while not app.sockets:
+            await asyncio.sleep(0.01)
+        server.should_exit = True
+        await asyncio.sleep(0.3)
+        accept.set()
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+    assert head.split()[1] == b"503"
+    assert body == b"stopping"
+
+
+async def test_a_message_is_bounded_as_it_is_when_decompressed() -> None:
+    async with talking(echo, max_frame_bytes=100_000) as (app, port, _):
+        async with connect(f"ws://127.0.0.1:{port}/", compression="deflate") as peer:
+            await peer.send("x" * 100_000)
+            assert len(await peer.recv()) == 100_000
+            await peer.send("x" * 100_001)
+            await peer.wait_closed()
+        assert peer.close_code == 1009
+        ended = await app.heard.get()
+    assert ended is not None
+    assert ended.code == 1006
+
+
+async def test_pings_keep_the_line_and_need_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "_PING_SECONDS", 0.02)
+    async with talking(echo) as (_, port, _), connected(port) as (reader, writer):
+        writer.write(UPGRADE % b"")
+        await reader.readuntil(b"\r\n\r\n")
+        for _ in range(5):
+            assert (await read_frame(reader))[0] is Opcode.PING
+        writer.write(frame(Opcode.TEXT, b"still here", mask=True))
+        while (heard := await read_frame(reader))[0] is Opcode.PING:
+            pass
+    assert heard == (Opcode.TEXT, b"still here")
+
+
+async def test_an_upgrade_on_a_connection_that_was_used_before() -> None:
+    async with talking(echo) as (app, port, _), connected(port) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        await reader.readuntil(b"0\r\n\r\n")
+        writer.write(UPGRADE % b"")
+        assert (await reader.readuntil(b"\r\n\r\n")).split()[1] == b"101"
+        writer.write(frame(Opcode.TEXT, b"{}", mask=True))
+        assert await read_frame(reader) == (Opcode.TEXT, b"{}")
+    assert isinstance(await app.heard.get(), SocketClosed)
+
+
+async def test_an_upgrade_behind_a_running_answer_is_no_upgrade() -> None:
+    """It would take the connection away from the answer, whose application would then never hear the client leave."""
+    async with talking(echo) as (app, port, _), connected(port) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(UPGRADE % b"")
+        assert b"http" in await reader.readuntil(b"0\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).split()[1] == b"426"
+    assert not app.sockets

@@ -220,8 +220,8 @@ class _Request(Wanted):
     background: Any = None
 
 
-_OWN_TOOLS = ("function", "custom", "namespace", "local_shell", "apply_patch", "computer")
-"""Tools that clients run themselves; a shell may be either's."""
+_OWN_TOOLS = ("function", "custom", "namespace", "local_shell", "apply_patch", "computer", "tool_search")
+"""Tools that clients run themselves, or that bring nothing but what the request holds; a shell may be either's."""
 
 
 class OpenAIResponses(OpenAIDialect, SocketDialect):

@@ -65,7 +65,7 @@ class Gateway:
 
     async def exchange(self, request: Request, client: Client) -> None:
         """Serve one request, settle and record it. Runs in a task of its own, which no client's leaving can cancel."""
-        opening = self._open()
+        opening = self.open()
         place: Place | None = None
         admission: Admission | None = None
         route: Route | None = None
@@ -89,9 +89,10 @@ class Gateway:
             fault = HeadgateError("The gateway failed to handle this request.")
             refused = await _refuse(fault, place, client, opening)
             forwarded = replace(refused, ending=Ending.GATEWAY_FAILED, reading=_seen(running))
-        await self._close(opening, request, Reached(place, admission, route, held), forwarded, running)
+        await self.close(opening, request, Reached(place, admission, route, held), forwarded, running)
 
-    def _open(self) -> Opening:
+    def open(self) -> Opening:
+        """An exchange begins."""
         clock = self.clock
         return Opening(clock.new_id(), clock.wall_ns(), clock.monotonic_ns(), clock.monotonic_ns)
 
@@ -114,9 +115,9 @@ class Gateway:
         held = running.held
         clearance = None if held is None or held.sent else partial(self.holds.mark_sent, held)
         self.live.add(running)
-        return await self.forwarder.forward(running, client, partial(self._conclude, running), clearance)
+        return await self.forwarder.forward(running, client, partial(self.conclude, running), clearance)
 
-    async def _conclude(self, running: Running, forwarded: Forwarded) -> Forwarded:
+    async def conclude(self, running: Running, forwarded: Forwarded) -> Forwarded:
         """What it used, and what that costs: known before the client has the end of its answer."""
         place, deferred = running.admission.place, running.admission.ask.deferred
         reading = named(forwarded.reading, place)
@@ -127,14 +128,14 @@ class Gateway:
         appraisal = self.appraiser.appraise(running, forwarded.ending, reading, counted=counted)
         return replace(forwarded, reading=reading, counted=counted, appraisal=appraisal)
 
-    async def _close(
+    async def close(
         self, opening: Opening, request: Request, reached: Reached, forwarded: Forwarded, running: Running | None
     ) -> None:
         """Settle and record, whatever happened. Without a route there was nothing to pay for."""
         if running is None and reached.admission is not None and reached.route is not None:
             running = Running(opening, reached.admission, reached.route, reached.held)
         if forwarded.appraisal is None and running is not None:
-            forwarded = await self._conclude(running, forwarded)
+            forwarded = await self.conclude(running, forwarded)
         appraisal = forwarded.appraisal
         record = make_record(opening, request, reached, forwarded, _NO_BILL if appraisal is None else appraisal.bill)
         await self.settler.settle(reached.held, appraisal, record, self.clock.wall_ns())

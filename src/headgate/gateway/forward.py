@@ -26,7 +26,7 @@ from headgate.gateway.upstream import (
     Upstream,
     UpstreamRequest,
 )
-from headgate.providers.base import OnClientGone, Outbound
+from headgate.providers.base import Deployment, OnClientGone, Outbound
 from headgate.records import Attempt
 from headgate.routing.models import Route
 
@@ -128,6 +128,12 @@ class Forwarder:
         """Whether a request for that deployment would go out at once."""
         return not route.deployment.short_lived and self.upstream.ready(route.deployment.origin)
 
+    async def fresh(self, deployment: Deployment) -> Deployment:
+        """The deployment with credentials that are good now. Raises UpstreamUnreachable if there are none to be had."""
+        if self.credentials is None or not deployment.short_lived:
+            return deployment
+        return await self.credentials.freshen(deployment)
+
     async def forward(
         self, running: Running, client: Client, conclude: Conclude, clearance: Clearance | None = None
     ) -> Forwarded:
@@ -138,8 +144,8 @@ class Forwarder:
         Raises UpstreamUnreachable if the deployment's short-lived credential cannot be had.
         """
         route = running.route
-        if self.credentials is not None and route.deployment.short_lived:
-            route = replace(route, deployment=await self.credentials.freshen(route.deployment))
+        if route.deployment.short_lived:
+            route = replace(route, deployment=await self.fresh(route.deployment))
         attempt = _Try(self, running, route, client, conclude, clearance)
         name = route.deployment.name
         asks = self.habits.takes_option(name)

@@ -35,6 +35,9 @@ _NOT_TO_CLIENT = _HOP_BY_HOP | frozenset({b"alt-svc", b"set-cookie", b"strict-tr
 
 EXCHANGE_ID = b"x-headgate-exchange-id"
 
+_HANDSHAKE = b"sec-websocket-"
+"""Headers of one hop's upgrade (RFC 6455 section 11.3)."""
+
 
 def to_upstream(headers: Headers, credential: Headers, *, metered: bool) -> list[tuple[bytes, bytes]]:
     """The client's headers as they go on, with the deployment's credential.
@@ -48,6 +51,11 @@ def to_upstream(headers: Headers, credential: Headers, *, metered: bool) -> list
         passed += [pair for pair in headers if pair[0] == b"accept-encoding"]
     passed += credential
     return passed
+
+
+def to_upgrade(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """The headers of a client's upgrade as they go on, without those of its own hop."""
+    return [pair for pair in _without(headers, _NOT_UPSTREAM) if not pair[0].startswith(_HANDSHAKE)]
 
 
 def credentials_of(headers: Headers, query: bytes) -> list[tuple[bytes, bytes]]:
@@ -74,7 +82,7 @@ def _is_key(part: bytes) -> bool:
 
 def to_client(headers: Headers, exchange_id: str, *, resized: bool, stream: bool) -> list[tuple[bytes, bytes]]:
     """The provider's headers as they go back. `resized`: the body may lose a frame, so its length is not told."""
-    passed = list(_without(headers, _NOT_TO_CLIENT))
+    passed = [pair for pair in _without(headers, _NOT_TO_CLIENT) if not pair[0].startswith(_HANDSHAKE)]
     if resized:
         passed = [pair for pair in passed if pair[0] != b"content-length"]
     if stream:

@@ -3,15 +3,23 @@
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from headgate.dialects.base import Meter
 from headgate.gateway.admit import Admission
 from headgate.gateway.hold import Held
 from headgate.gateway.request import Opening
 from headgate.records import Record
 from headgate.routing.models import Route
+from headgate.usage import Reading
 
 _REMEMBERED = 1_000
+
+
+class Watching(Protocol):
+    """What watches an answer: a Meter, or the turn of a socket."""
+
+    def so_far(self) -> Reading:
+        """What the reading would be if nothing more came."""
 
 
 @dataclass(slots=True, eq=False)
@@ -22,7 +30,7 @@ class Running:
     admission: Admission
     route: Route
     held: Held | None
-    meter: Meter | None = None
+    meter: Watching | None = None
     delivered: int = field(default=-1)
     """The bytes that the last checkpoint saw delivered."""
     counted: bool = False

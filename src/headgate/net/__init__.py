@@ -2,6 +2,10 @@
 
 asgi.py              the way in: an ASGI application; a Request and a Client for each exchange
 server.py            uvicorn, its graceful stop, and the way to break a connection
+websocket_server.py  the client's end of a WebSocket, over ASGI
+websocket_protocol.py uvicorn's WebSockets, fit for clients that are slow, break the protocol, or leave
+websocket_client.py  the provider's end of a WebSocket
+websocket_codes.py   the close codes and reasons that can be sent
 client.py            the way out: HttpUpstream opens calls; HttpCall is one, with its time limits
 client_request.py    a request's head as bytes, or refused
 client_response.py   a response as it is read: bytes in, the head and chunks of the body out; no I/O

@@ -15,6 +15,8 @@ from headgate.framing.inflate import decompress
 from headgate.gateway.exchange import Gateway
 from headgate.gateway.local import LocalAnswers
 from headgate.gateway.request import ClientGone, Request
+from headgate.gateway.sessions import Sessions
+from headgate.net.websocket_server import AsgiSocket
 
 BREAK_EXTENSION = "headgate.break"
 """A scope extension: a callable that closes the connection after what has been written."""
@@ -118,6 +120,7 @@ class Application:
     def __init__(
         self,
         gateway: Gateway,
+        sessions: Sessions,
         local: LocalAnswers,
         lifecycle: Lifecycle,
         *,
@@ -127,6 +130,7 @@ class Application:
     ) -> None:
         """`settle_seconds`: how long a stop waits for a database that cannot be written."""
         self._gateway = gateway
+        self._sessions = sessions
         self._local = local
         self._lifecycle = lifecycle
         self._max_body_bytes = max_body_bytes
@@ -146,7 +150,15 @@ class Application:
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1008})
+            await self._start()
+            await self._websocket(scope, receive, send)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A socket's session, in a task of its own, so that a server that cancels us cannot cancel the books."""
+        session = asyncio.create_task(self._sessions.serve(upgrade_of(scope), AsgiSocket(scope, receive, send)))
+        self._running.add(session)
+        session.add_done_callback(self._running.discard)
+        await asyncio.wait({session})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         can_trail = TRAILERS_EXTENSION in scope.get("extensions", {}) and scope.get("http_version") != "1.0"
@@ -187,6 +199,7 @@ class Application:
 
     def cut(self) -> None:
         """Break off what still runs; each client is told that the gateway is stopping."""
+        self._sessions.cut()
         closing = asyncio.ensure_future(self._lifecycle.close_upstream())
         self._running.add(closing)
         closing.add_done_callback(self._running.discard)
@@ -196,6 +209,7 @@ class Application:
 
         A settlement that cannot be written in time is spilled with its record, for the next start.
         """
+        self._sessions.cut()
         await self._lifecycle.close_upstream()
         while self._running:  # one whose client takes nothing is cancelled out of its write, and then settles
             _, waiting = await asyncio.wait(self._running, timeout=self._settle_seconds)
@@ -229,6 +243,18 @@ async def _watch(receive: Receive, client: AsgiClient) -> None:
             pass  # a request's late body events mean nothing here: it was read whole
     finally:  # also when the server cancels us: its patience at shutdown is over
         client.leave()
+
+
+def upgrade_of(scope: Scope) -> Request:
+    """The upgrade of a websocket scope. A browser's key, which can only be a subprotocol, becomes a header."""
+    offered: Sequence[str] = scope.get("subprotocols", ())
+    keys = (name.removeprefix(_KEY_SUBPROTOCOL).encode() for name in offered if name.startswith(_KEY_SUBPROTOCOL))
+    headers = [*scope["headers"], *((b"authorization", b"Bearer " + key) for key in keys)]
+    path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+    return Request("GET", path.removeprefix(scope.get("root_path", "")), scope["query_string"], headers, b"")
+
+
+_KEY_SUBPROTOCOL = "openai-insecure-api-key."
 
 
 async def read_request(scope: Scope, receive: Receive, max_body_bytes: int) -> Request:

@@ -4,14 +4,16 @@ import asyncio
 import socket
 import ssl
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TypeVar
 
 from headgate.errors import UpstreamUnreachable
 from headgate.net.connection import Connection
 from headgate.providers.base import Origin
+
+_P = TypeVar("_P", bound=asyncio.BaseProtocol)
 
 _STAGGER = 0.25
 """Seconds after which the next address is tried beside the last one (RFC 8305 section 5)."""
@@ -37,6 +39,11 @@ def tls_context() -> ssl.SSLContext:
 
 async def dial(origin: Origin, limit: float, tls: ssl.SSLContext) -> Connection:
     """A new connection, made within `limit` seconds. Raises UpstreamUnreachable."""
+    return await dial_as(lambda: Connection(origin), origin, limit, tls)
+
+
+async def dial_as(make: Callable[[], _P], origin: Origin, limit: float, tls: ssl.SSLContext) -> _P:
+    """The same, for a protocol of another kind."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(limit):
@@ -44,12 +51,10 @@ async def dial(origin: Origin, limit: float, tls: ssl.SSLContext) -> Connection:
             sock = await _first_to_answer(_alternating(addresses))
             name = origin.host if origin.tls else None
             context = tls if origin.tls else None
-            _, connection = await loop.create_connection(
-                lambda: Connection(origin), sock=sock, ssl=context, server_hostname=name
-            )
+            _, protocol = await loop.create_connection(make, sock=sock, ssl=context, server_hostname=name)
     except (OSError, UnicodeError) as error:
         raise UpstreamUnreachable(_reason(error)) from error
-    return connection
+    return protocol
 
 
 def _reason(error: OSError | UnicodeError) -> str:

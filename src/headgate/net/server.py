@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn (uvloop, httptools) behind a thin protocol subclass.
+"""The HTTP server: uvicorn (uvloop, httptools, websockets) behind thin protocol subclasses.
 
 uvicorn owns the listening, the parsing, keep-alive, flow control and signals. Ours are the ways to break a connection,
 and the order of a graceful stop: no new requests, running streams finish within the limit, what is left is cut, every
@@ -16,9 +16,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from headgate.errors import ConfigError
 from headgate.net.asgi import BREAK_EXTENSION, TRAILERS_EXTENSION, Application
+from headgate.net.websocket_protocol import SocketProtocol
 
 logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
+
+_PING_SECONDS = 30.0
+"""Proxies forget connections that are silent for a minute. No answer is waited for: it would stand behind frames that
+are not read while the provider is slow, and a client is not to be lost for that."""
 
 _LAST_WORDS_SECONDS = 5
 """For clients that do not take the last bytes; then the server drops them."""
@@ -82,6 +87,10 @@ class Protocol(HttpToolsProtocol):
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]  # uvicorn's TypedDict has no place for extensions
         scope["extensions"] = {BREAK_EXTENSION: self.transport.close, TRAILERS_EXTENSION: {}}
 
+    def _should_upgrade(self) -> bool:
+        """Not while an earlier answer is on its way: whoever asked for it would never hear that its client has left."""
+        return (self.cycle is None or self.cycle.response_complete) and super()._should_upgrade()
+
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing: the application refuses upgrades itself, in the client's dialect."""
 
@@ -123,13 +132,26 @@ def bind(host: str, port: int) -> socket.socket:
     return taken
 
 
-def make_server(application: Application, stop_seconds: float, on_started: Callable[[], None] = lambda: None) -> Server:
-    """A server to `run(sockets=[bind(...)])`, or to await with `serve`; `should_exit = True` stops it gracefully."""
+def make_server(
+    application: Application,
+    stop_seconds: float,
+    on_started: Callable[[], None] = lambda: None,
+    *,
+    max_frame_bytes: int = 32 * 1024 * 1024,
+) -> Server:
+    """A server to `run(sockets=[bind(...)])`, or to await with `serve`; `should_exit = True` stops it gracefully.
+
+    A client's WebSocket message over `max_frame_bytes`, as it is when decompressed, ends its socket with 1009.
+    """
     config = uvicorn.Config(
         application,
         loop="uvloop",
         http=Protocol,
-        ws="none",
+        ws=SocketProtocol,
+        ws_max_size=max_frame_bytes,
+        ws_ping_interval=_PING_SECONDS,
+        ws_ping_timeout=None,
+        ws_per_message_deflate=True,
         lifespan="on",
         log_config=None,
         access_log=False,

@@ -47,6 +47,7 @@ PROVIDER = Provider(
         "openai.files",
         "openai.batches",
     ),
+    sockets=("openai.responses",),
     api_key_env="AZURE_OPENAI_API_KEY",
     base_url_env="AZURE_OPENAI_ENDPOINT",
     options={

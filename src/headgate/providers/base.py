@@ -109,6 +109,8 @@ class Provider:
     the operator can know it."""
     dialects: tuple[str, ...]
     """Names of the dialects it speaks."""
+    sockets: tuple[str, ...] = ()
+    """Those of them that it speaks over WebSocket too."""
     auth: Auth = Auth.BEARER
     api_key_env: str | None = None
     other_key_env: str | None = None
@@ -198,6 +200,12 @@ class Deployment:
     """It is called with the client's own credential, and with none of ours."""
     options: Mapping[str, str] = field(default_factory=dict, hash=False)
     secrets: Mapping[str, Secret] = field(default_factory=dict, hash=False)
+    websocket: bool = True
+    """Upgrades go on to it, for the dialects that its provider speaks over WebSocket."""
+
+    def speaks_socket(self, dialect: str) -> bool:
+        """Whether that dialect is spoken with it over WebSocket."""
+        return self.websocket and dialect in self.provider.sockets
 
     def speaks(self, dialect: str) -> bool:
         """Whether requests of that dialect can be sent to it."""

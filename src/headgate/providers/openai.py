@@ -15,7 +15,9 @@ PROVIDER = Provider(
         "openai.images",
         "openai.files",
         "openai.batches",
+        "openai.realtime",
     ),
+    sockets=("openai.responses", "openai.realtime"),
     api_key_env="OPENAI_API_KEY",
     base_url_env="OPENAI_BASE_URL",
     model_patterns=(

@@ -11,6 +11,7 @@ PROVIDER = Provider(
     title="xAI",
     base_url="https://api.x.ai/v1",
     dialects=("openai.chat", "openai.completions", "openai.responses"),
+    sockets=("openai.responses",),
     api_key_env="XAI_API_KEY",
     base_url_env="XAI_BASE_URL",
     model_patterns=("grok-*",),

@@ -1,0 +1,316 @@
+"""The official SDK over a WebSocket, through the gateway: every response is settled by itself."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import openai
+import pytest
+import pytest_asyncio
+import websockets
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Origin
+
+from headgate.access.virtual import VirtualKey, digest_of, hint_of, key_text
+from headgate.ledger.commands import OpenAccount, Post
+from headgate.ledger.entries import AccountKind, EntryKind
+from headgate.providers import registry
+from headgate.providers.base import Deployment, Secret
+from headgate.records import Ending, Settled
+from headgate.testing.replay import recordings, replay
+from headgate.testing.upstream import ScriptedUpstream
+from headgate.usage import Basis
+from tests.e2e.running import ACCESS_SECRET, CREDENTIAL, Running, serving
+
+TEXT = key_text(bytes(range(24)))
+CREDIT_NANOS = 10**9
+INPUT, OUTPUT = 150, 600
+"""Nano-dollars a token of gpt-4o-mini."""
+
+Script = Callable[[ServerConnection, dict[str, Any]], Awaitable[None]]
+
+
+def event(kind: str, **more: Any) -> str:
+    return json.dumps({"type": kind, **more})
+
+
+def terminal(n: int, kind: str = "completed", *, tokens: tuple[int, int] = (10, 3), **more: Any) -> str:
+    usage = {"input_tokens": tokens[0], "output_tokens": tokens[1], "total_tokens": sum(tokens)}
+    response = {
+        "id": f"resp_{n}",
+        "object": "response",
+        "status": kind,
+        "model": "gpt-4o-mini",
+        "usage": usage,
+        "output": [],
+    }
+    return event(f"response.{kind}", response=response, **more)
+
+
+@dataclass
+class Provider:
+    """A provider's socket, played from a script: one coroutine for each frame that asks."""
+
+    script: Script | None
+    """None: a whole response for each."""
+    frames: list[str] = field(default_factory=list)
+    handshakes: list[dict[str, str]] = field(default_factory=list)
+    made: int = 0
+    port: int = 0
+
+    async def connection(self, socket: ServerConnection) -> None:
+        assert socket.request is not None
+        self.handshakes.append({name.lower(): value for name, value in socket.request.headers.raw_items()})
+        async for frame in socket:
+            assert isinstance(frame, str)
+            self.frames.append(frame)
+            said = json.loads(frame)
+            if said.get("type") == "response.create":
+                await (self.script or self.answer)(socket, said)
+
+    async def answer(self, socket: ServerConnection, said: dict[str, Any]) -> None:
+        """A whole response."""
+        self.made += 1
+        lane = {"stream_id": said["stream_id"]} if "stream_id" in said else {}
+        await socket.send(
+            event("response.created", response={"id": f"resp_{self.made}", "model": "gpt-4o-mini"}, **lane)
+        )
+        for word in ("Hello", " there"):
+            await socket.send(event("response.output_text.delta", delta=word, item_id="i", **lane))
+        await socket.send(terminal(self.made, **lane))
+
+
+@dataclass
+class Scene:
+    gateway: Running
+    provider: Provider
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.gateway.port}/v1/responses"
+
+    def connect(self) -> Any:
+        return websockets.connect(self.url, additional_headers={"authorization": f"Bearer {TEXT}"}, max_size=None)
+
+    async def spent(self) -> int:
+        account = await self.gateway.log.account("team")
+        assert account is not None
+        assert account.held_nanos == 0
+        return CREDIT_NANOS - account.posted_nanos
+
+
+@asynccontextmanager
+async def scene_of(
+    script: Script | None = None, *, credit: int = CREDIT_NANOS, websocket: bool = True
+) -> AsyncIterator[Scene]:
+    provider = Provider(script)
+
+    async def headers(_: ServerConnection, __: Any, response: Any) -> None:
+        response.headers["x-codex-turn-state"] = "kept"
+
+    async with serve(provider.connection, "127.0.0.1", 0, process_response=headers) as server:
+        provider.port = server.sockets[0].getsockname()[1]
+        kind = registry.by_name("openai")
+        root = kind.root(f"http://127.0.0.1:{provider.port}")
+        deployment = Deployment("openai", kind, root, Secret(CREDENTIAL), websocket=websocket)
+        async with serving((deployment,)) as gateway:
+            store = gateway.log
+            await store.submit(OpenAccount("team", AccountKind.PREPAID, 0))
+            await store.submit(Post("first", "team", EntryKind.TOP_UP, credit, 0))
+            digest = digest_of(TEXT.encode(), ACCESS_SECRET.encode())
+            await store.put_key(VirtualKey("key_1", "alice", "team", digest, hint_of(TEXT), 0))
+            yield Scene(gateway, provider)
+
+
+@pytest_asyncio.fixture
+async def scene() -> AsyncIterator[Scene]:
+    async with scene_of() as found:
+        yield found
+
+
+def create(**more: Any) -> str:
+    asked = {"type": "response.create", "model": "gpt-4o-mini", "max_output_tokens": 50, "input": "hi"}
+    return json.dumps(asked | more)
+
+
+async def test_the_sdk_talks_over_a_socket_and_each_response_is_settled(scene: Scene) -> None:
+    client = openai.AsyncOpenAI(base_url=scene.gateway.url + "/v1", api_key=TEXT)
+    async with client, client.responses.connect() as connection:
+        for _ in range(2):
+            await connection.response.create(model="gpt-4o-mini", input="hi", max_output_tokens=50)
+            async for said in connection:
+                if said.type == "response.completed":
+                    assert said.response.usage is not None
+                    assert said.response.usage.input_tokens == 10
+                    break
+    first, second = await scene.gateway.log.all(2)
+    for record in (first, second):
+        assert (record.ending, record.reading.basis, record.bill.settled) == (
+            Ending.COMPLETE, Basis.REPORTED, Settled.CAPTURED,
+        )  # fmt: skip
+        assert record.bill.charge_nanos == 10 * INPUT + 3 * OUTPUT
+    assert {first.reading.response_id, second.reading.response_id} == {"resp_1", "resp_2"}
+    assert await scene.spent() == 2 * (10 * INPUT + 3 * OUTPUT)
+
+
+async def test_frames_pass_byte_for_byte_and_handshake_headers_both_ways(scene: Scene) -> None:
+    odd = '{ "type" : "response.processed" , "x" : "\\u00e9" }'
+    async with scene.connect() as socket:
+        assert socket.response.headers["x-codex-turn-state"] == "kept"
+        await socket.send(odd)
+        asked = create(metadata={"a": 1})
+        await socket.send(asked)
+        got = [await socket.recv() for _ in range(4)]
+    assert scene.provider.frames == [odd, asked]
+    assert json.loads(got[-1])["type"] == "response.completed"
+    (handshake,) = scene.provider.handshakes
+    assert handshake["authorization"] == f"Bearer {CREDENTIAL}"
+
+
+async def test_a_prefix_is_taken_off_the_model(scene: Scene) -> None:
+    async with scene.connect() as socket:
+        await socket.send('{"type":"response.create",  "model":"openai/gpt-4o-mini","max_output_tokens":5,"input":"é"}')
+        for _ in range(4):
+            await socket.recv()
+    assert scene.provider.frames == [
+        '{"type":"response.create",  "model":"gpt-4o-mini","max_output_tokens":5,"input":"é"}'
+    ]
+
+
+async def test_without_credit_the_socket_stays_open() -> None:
+    async with scene_of(credit=400_000) as scene, scene.connect() as socket:
+        await socket.send(create(max_output_tokens=100_000))
+        told = json.loads(await socket.recv())
+        assert (told["type"], told["status"], told["error"]["code"]) == ("error", 402, "insufficient_credit")
+        await socket.send(create(max_output_tokens=5, input="x", model="gpt-4o-mini"))
+        assert json.loads(await socket.recv())["type"] == "response.created"
+        assert len(scene.provider.frames) == 1
+
+
+async def test_two_lanes_at_once() -> None:
+    async def script(socket: ServerConnection, said: dict[str, Any]) -> None:
+        held.append(said["stream_id"])
+        if len(held) == 2:
+            for n, lane in enumerate(held):
+                await socket.send(event("response.created", response={"id": f"resp_{n}"}, stream_id=lane))
+            for n, lane in reversed(list(enumerate(held))):
+                await socket.send(terminal(n, tokens=(10 + n, 3), stream_id=lane))
+
+    held: list[str] = []
+    async with scene_of(script) as scene, scene.connect() as socket:
+        await socket.send(create(stream_id="a"))
+        await socket.send(create(stream_id="b"))
+        for _ in range(4):
+            await socket.recv()
+        records = await scene.gateway.log.all(2)
+        assert {r.reading.response_id: r.reading.usage.input_tokens for r in records} == {"resp_0": 10, "resp_1": 11}
+
+
+@pytest.mark.parametrize("who", ["client", "provider"])
+async def test_a_socket_that_dies_settles_what_is_open(who: str) -> None:
+    async def script(socket: ServerConnection, said: dict[str, Any]) -> None:
+        del said
+        await socket.send(event("response.created", response={"id": "resp_1"}))
+        await socket.send(event("response.output_text.delta", delta="word " * 20, item_id="i"))
+        if who == "provider":
+            socket.transport.abort()
+
+    async with scene_of(script) as scene:
+        async with scene.connect() as socket:
+            await socket.send(create())
+            await socket.recv()
+            await socket.recv()
+            if who == "client":
+                socket.transport.abort()
+            else:
+                with pytest.raises(websockets.ConnectionClosed) as closed:
+                    await socket.recv()
+                assert closed.value.rcvd is not None
+                assert closed.value.rcvd.code == 1011
+        (record,) = await scene.gateway.log.all(1)
+        assert record.ending is (Ending.CLIENT_LEFT if who == "client" else Ending.UPSTREAM_CUT)
+        assert record.reading.basis is Basis.ESTIMATED
+        assert record.bill.charge_nanos == await scene.spent() > 0
+
+
+async def test_where_it_is_switched_off_the_upgrade_is_answered_426() -> None:
+    async with scene_of(websocket=False) as scene:
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await scene.connect().__aenter__()
+        assert refused.value.response.status_code == 426
+        (record,) = await scene.gateway.log.all(1)
+        assert record.status == 426
+
+
+async def test_without_a_key_nobody_connects(scene: Scene) -> None:
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        await websockets.connect(scene.url)
+    assert refused.value.response.status_code == 401
+    assert scene.provider.handshakes == []
+
+
+async def test_a_page_may_not_connect(scene: Scene) -> None:
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        await websockets.connect(
+            scene.url, origin=Origin("https://evil.example"), additional_headers={"authorization": f"Bearer {TEXT}"}
+        )
+    assert refused.value.response.status_code == 403
+
+
+async def test_a_binary_frame_ends_it(scene: Scene) -> None:
+    async with scene.connect() as socket:
+        await socket.send(b"\\x00")
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await asyncio.wait_for(socket.recv(), 5)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1003
+
+
+async def test_a_provider_without_sockets_is_reached_all_the_same() -> None:
+    """The SDK's socket in front of a recorded HTTP stream: parsed by the SDK, metered as over HTTP."""
+    recording = next(r for r in recordings() if r.dialect == "openai.responses" and r.stream)
+    async with ScriptedUpstream(replay(speed=1000)) as upstream:
+        kind = registry.by_name("vllm")
+        async with serving((Deployment("vllm", kind, kind.root(upstream.url)),)) as gateway:
+            client = openai.AsyncOpenAI(base_url=gateway.url + "/v1", api_key="any")
+            async with client, client.responses.connect() as connection:
+                await connection.response.create(model=recording.model, input="hi")
+                async for said in connection:
+                    if said.type == "response.completed":
+                        break
+            (record,) = await gateway.log.all(1)
+    assert record.ending is Ending.COMPLETE
+    assert record.reading.basis is Basis.REPORTED
+    assert record.reading.usage.output_tokens == recording.usage["output_tokens"]
+
+
+async def test_realtime_is_metered_by_its_responses() -> None:
+    async def script(socket: ServerConnection, said: dict[str, Any]) -> None:
+        del said
+        usage = {
+            "total_tokens": 30, "input_tokens": 20, "output_tokens": 10,
+            "input_token_details": {"text_tokens": 5, "audio_tokens": 15, "cached_tokens": 0},
+            "output_token_details": {"text_tokens": 2, "audio_tokens": 8},
+        }  # fmt: skip
+        await socket.send(event("response.created", response={"id": "resp_1", "status": "in_progress"}))
+        await socket.send(event("response.done", response={"id": "resp_1", "status": "completed", "usage": usage}))
+
+    async with scene_of(script, credit=10**12) as scene:
+        url = f"ws://127.0.0.1:{scene.gateway.port}/v1/realtime?model=gpt-realtime"
+        headers = {"authorization": f"Bearer {TEXT}"}
+        async with websockets.connect(url, additional_headers=headers) as socket:
+            await socket.send('{"type":"response.create"}')
+            assert [json.loads(await socket.recv())["type"] for _ in range(2)] == ["response.created", "response.done"]
+        (record,) = await scene.gateway.log.all(1)
+    assert (record.dialect, record.ending, record.bill.settled) == (
+        "openai.realtime",
+        Ending.COMPLETE,
+        Settled.CAPTURED,
+    )
+    usage = record.reading.usage
+    assert (usage.input_tokens, usage.input_audio_tokens, usage.output_audio_tokens) == (20, 15, 8)
+    assert record.bill.charge_nanos is not None
+    assert record.bill.charge_nanos > 0

@@ -1,0 +1,142 @@
+"""Responses over a socket in front of a provider that has them over HTTP only."""
+
+import itertools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from headgate.dialects.conversation import conversation_in
+from headgate.dialects.registry import by_name
+from headgate.errors import UpstreamCut
+from headgate.gateway.bridge import Bridge
+from headgate.gateway.socket import SocketClosed
+from headgate.gateway.upstream import Head, TimeLimits, UpstreamRequest
+from headgate.providers.base import Origin
+from headgate.testing.replay import recordings
+from tests.gateway.fakes import JSON, SSE, FakeCall, FakeUpstream, Step
+
+
+def sse(*events: dict[str, Any]) -> bytes:
+    return b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
+
+
+def created(n: int) -> dict[str, Any]:
+    return {"type": "response.created", "response": {"id": f"resp_{n}"}}
+
+
+def completed(n: int, *output: Any) -> dict[str, Any]:
+    usage = {"input_tokens": 10, "output_tokens": 3, "total_tokens": 13}
+    return {"type": "response.completed", "response": {"id": f"resp_{n}", "usage": usage, "output": list(output)}}
+
+
+def bridge(*calls: FakeCall) -> tuple[Bridge, FakeUpstream]:
+    upstream, numbers = FakeUpstream(list(calls)), itertools.count(1)
+
+    async def prepared(body: bytes, model: str | None) -> UpstreamRequest:
+        assert json.loads(body).get("model") == model
+        return UpstreamRequest(b"POST", Origin(False, "x", 80), b"x", b"/v1/responses", (), body, TimeLimits())  # noqa: FBT003
+
+    return Bridge(upstream, prepared, lambda: str(next(numbers))), upstream
+
+
+def streams(*steps: Step | str) -> FakeCall:
+    return FakeCall(Head(200, SSE), steps)
+
+
+def create(**more: Any) -> bytes:
+    return json.dumps({"type": "response.create", "model": "m", "input": "hi"} | more).encode()
+
+
+async def frames(socket: Bridge, count: int) -> Sequence[dict[str, Any]]:
+    return [json.loads(await socket.receive()) for _ in range(count)]
+
+
+def sent(upstream: FakeUpstream, at: int) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(upstream.requests[at].body)
+    return body
+
+
+async def test_a_create_is_a_stream_and_its_events_are_frames() -> None:
+    socket, upstream = bridge(streams(sse(created(1)), sse(completed(1)) + b"data: [DONE]\n\n"))
+    await socket.send(create(store=False))
+    assert [frame["type"] for frame in await frames(socket, 2)] == ["response.created", "response.completed"]
+    assert sent(upstream, 0) == {"model": "m", "input": "hi", "store": False, "stream": True}
+
+
+async def test_a_recorded_stream_comes_back_event_by_event() -> None:
+    recording = next(r for r in recordings() if r.dialect == "openai.responses" and r.stream)
+    socket, _ = bridge(streams(*recording.pieces()))
+    conversation = conversation_in(by_name("openai.responses"))
+    assert conversation is not None
+    turn = conversation.ask(create())
+    assert turn is not None
+    conversation.send(turn)
+    await socket.send(create())
+    while not conversation.hear(await socket.receive()).ends:
+        pass
+    used = turn.finish().usage
+    assert (used.input_tokens, used.output_tokens) == (
+        recording.usage["input_tokens"],
+        recording.usage["output_tokens"],
+    )
+
+
+async def test_what_was_not_stored_is_known_by_its_id() -> None:
+    said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hello"}]}
+    socket, upstream = bridge(
+        streams(sse(created(1), completed(1, said))), streams(sse(created(2), completed(2))), streams(sse(created(3)))
+    )
+    await socket.send(create(store=False))
+    await socket.send(create(store=False, previous_response_id="resp_1", input=[{"role": "user", "content": "more"}]))
+    await frames(socket, 4)
+    assert sent(upstream, 1)["input"] == [{"role": "user", "content": "hi"}, said, {"role": "user", "content": "more"}]
+    assert "previous_response_id" not in sent(upstream, 1)
+    await socket.send(create(previous_response_id="resp_elsewhere"))
+    await frames(socket, 1)
+    assert sent(upstream, 2)["previous_response_id"] == "resp_elsewhere"
+
+
+async def test_a_warm_up_makes_nothing_and_is_remembered() -> None:
+    socket, upstream = bridge(streams(sse(created(1), completed(1))))
+    await socket.send(create(generate=False, input=[{"role": "user", "content": "context"}]))
+    _, ended = await frames(socket, 2)
+    assert ended["response"]["usage"] == {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
+    assert upstream.requests == []
+    await socket.send(create(previous_response_id=ended["response"]["id"]))
+    await frames(socket, 2)
+    assert [item["content"] for item in sent(upstream, 0)["input"]] == ["context", "hi"]
+
+
+async def test_lanes_are_named_in_every_frame() -> None:
+    socket, _ = bridge(streams(sse(created(1), completed(1))))
+    await socket.send(create(stream_id="a"))
+    assert [frame["stream_id"] for frame in await frames(socket, 2)] == ["a", "a"]
+
+
+async def test_a_refusal_is_an_error_frame() -> None:
+    body = b'{"error":{"message":"no such model","code":"model_not_found","type":"invalid_request_error"}}'
+    socket, _ = bridge(FakeCall(Head(404, JSON), [body]))
+    await socket.send(create())
+    (told,) = await frames(socket, 1)
+    assert (told["type"], told["status"], told["error"]["code"]) == ("error", 404, "model_not_found")
+
+
+@pytest.mark.parametrize("ending", [UpstreamCut("cut"), None])
+async def test_a_stream_that_breaks_off_fails_its_response(ending: Exception | None) -> None:
+    socket, _ = bridge(streams(sse(created(1)), *([ending] if ending else [])))
+    await socket.send(create())
+    _, told = await frames(socket, 2)
+    assert (told["type"], told["response"]["id"]) == ("response.failed", "resp_1")
+
+
+async def test_closing_aborts_what_runs() -> None:
+    call = streams(sse(created(1)), "hang")
+    socket, _ = bridge(call)
+    await socket.send(create())
+    await frames(socket, 1)
+    await socket.close(1000)
+    assert call.aborted
+    with pytest.raises(SocketClosed):
+        await socket.send(create())

@@ -1,0 +1,142 @@
+"""An upgrade: who may, where it goes, and what becomes of one that comes to nothing."""
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+
+from headgate.errors import UpgradeRefused, UpstreamTimeout, UpstreamUnreachable
+from headgate.gateway.request import Request
+from headgate.gateway.sessions import Sessions, locate_socket
+from headgate.gateway.socket import Refusal, SocketClosed
+from headgate.records import Ending, Record
+from tests.gateway.fake_sockets import FakeSocket, FakeSockets, create, line, upgrade
+from tests.gateway.fakes import Stage, deployment, stage
+
+BYE = SocketClosed(1000)
+PAGE = (b"origin", b"https://app.example")
+
+
+async def refused(
+    scene: Stage, request: Request, *answers: FakeSocket | Refusal | Exception
+) -> tuple[FakeSocket, Record]:
+    """What a client is answered whose upgrade comes to nothing, and the one record of it."""
+    client = FakeSocket()
+    await Sessions(scene.gateway, FakeSockets(list(answers))).serve(request, client)
+    assert client.accepted is None
+    (record,) = scene.records()
+    await scene.agrees(record)
+    return client, record
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (Request("GET", "/v1/responses", b"", [], b""), 401),
+        (Request("GET", "/v1/responses", b"", [(b"authorization", b"Bearer hg-nobody")], b""), 401),
+        (upgrade("/v1/chat/completions"), 426),
+        (upgrade("/nowhere"), 426),
+        (upgrade("/v1/responses", b"", PAGE), 403),
+        (upgrade("/openai/v1/responses", b"", PAGE), 403),
+    ],
+)
+async def test_who_may_not(request_: Request, status: int) -> None:
+    client, record = await refused(await stage().with_key(), request_)
+    assert client.refused is not None
+    assert client.refused[0] == status
+    assert (record.ending, record.status) == (Ending.NEVER_SENT, status)
+
+
+async def test_a_page_may_where_the_operator_says_so() -> None:
+    for origins in ({"https://app.example"}, {"*"}):
+        async with line(
+            await stage().with_key(), upgrade("/v1/responses", b"", PAGE), origins=frozenset(origins)
+        ) as on:
+            on.client.plays(BYE)
+            assert await on.over() == []
+
+
+async def test_an_upgrade_is_refused_so_that_codex_goes_on_over_http_4_5() -> None:
+    quiet = replace(deployment("openai"), websocket=False)
+    client, record = await refused(await stage(deployments=[quiet]).with_key(), upgrade())
+    assert client.refused is not None
+    status, headers, body = client.refused
+    assert (status, record.status) == (426, 426)
+    assert (b"content-type", b"application/json") in headers
+    assert json.loads(body)["error"]["code"] == "upgrade_refused"
+
+
+@pytest.mark.parametrize(("error", "status"), [(UpstreamUnreachable("no"), 502), (UpstreamTimeout("late"), 504)])
+async def test_a_provider_that_is_not_there(error: Exception, status: int) -> None:
+    client, record = await refused(await stage().with_key(), upgrade(), error)
+    assert client.refused is not None
+    assert client.refused[0] == record.status == status
+
+
+async def test_a_providers_refusal_passes_as_it_is() -> None:
+    refusal = Refusal(429, [(b"retry-after", b"7"), (b"set-cookie", b"a=b")], b'{"error":{"message":"slow down"}}')
+    client, record = await refused(await stage().with_key(), upgrade(), refusal)
+    assert client.refused is not None
+    status, headers, body = client.refused
+    assert (status, body) == (429, refusal.body)
+    assert (b"retry-after", b"7") in headers
+    assert b"set-cookie" not in dict(headers)
+    assert (record.ending, record.status) == (Ending.REFUSED, 429)
+
+
+async def test_headers_pass_both_ways_and_keys_do_not() -> None:
+    scene, provider = await stage().with_key(), FakeSocket([(b"x-codex-turn-state", b"kept"), (b"set-cookie", b"a=b")])
+    sockets, client = FakeSockets([provider]), FakeSocket()
+    client.plays(BYE)
+    request = upgrade(
+        "/v1/responses", b"a=1", (b"openai-beta", b"responses_websockets=2026-02-06"), (b"sec-websocket-key", b"k")
+    )
+    await Sessions(scene.gateway, sockets).serve(request, client)
+    assert client.accepted is not None
+    assert dict(client.accepted)[b"x-codex-turn-state"] == b"kept"
+    assert b"set-cookie" not in dict(client.accepted)
+    (sent,) = sockets.requests
+    assert (sent.method, sent.target) == (b"GET", b"/v1/responses?a=1")
+    assert dict(sent.headers)[b"openai-beta"] == b"responses_websockets=2026-02-06"
+    assert dict(sent.headers)[b"authorization"] == b"Bearer sk-openai-credential"
+    assert b"sec-websocket-key" not in dict(sent.headers)
+
+
+async def test_a_client_that_does_not_wait_leaves_no_socket_behind() -> None:
+    scene, provider, client = await stage().with_key(), FakeSocket(), FakeSocket(gone=SocketClosed(1006))
+    await Sessions(scene.gateway, FakeSockets([provider])).serve(upgrade(), client)
+    (record,) = scene.records()
+    assert record.ending is Ending.CLIENT_LEFT
+    assert provider.closed == (1001, "")
+
+
+async def test_an_upgrade_that_a_stop_overtakes() -> None:
+    scene, sockets, client = await stage().with_key(), FakeSockets(hangs=True), FakeSocket()
+    serving = asyncio.create_task(Sessions(scene.gateway, sockets).serve(upgrade(), client))
+    while not sockets.requests:
+        await asyncio.sleep(0)
+    serving.cancel()
+    await serving
+    (record,) = scene.records()
+    assert (record.ending, record.status) == (Ending.GATEWAY_FAILED, 503)
+    assert client.refused is not None
+    assert client.refused[0] == 503
+
+
+async def test_a_socket_is_pinned_to_its_provider_whatever_a_frame_names() -> None:
+    async with line(await stage().with_key(), upgrade("/openai/v1/responses")) as on:
+        on.client.plays(create(model="openai/gpt-4o-mini"))
+        (frame,) = await on.upstream.has_sent(1)
+        on.client.plays(BYE)
+        (record,) = await on.over()
+    assert json.loads(frame)["model"] == "gpt-4o-mini"
+    assert record.provider == "openai"
+
+
+def test_where_sockets_are() -> None:
+    for path in ("/v1/responses", "/openai/v1/responses", "/v1/realtime"):
+        assert locate_socket(upgrade(path)).dialect is not None
+    for path in ("/v1/messages", "/v1/embeddings", "/"):
+        with pytest.raises(UpgradeRefused):
+            locate_socket(upgrade(path))
