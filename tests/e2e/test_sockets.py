@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -23,6 +24,8 @@ from headgate.records import Ending, Settled
 from headgate.testing.replay import recordings, replay
 from headgate.testing.upstream import ScriptedUpstream
 from headgate.usage import Basis
+from tests.e2e.books import GatewayProcess, audited, fill, opened
+from tests.e2e.books import key_text as books_key
 from tests.e2e.running import ACCESS_SECRET, CREDENTIAL, Running, serving
 
 TEXT = key_text(bytes(range(24)))
@@ -314,3 +317,62 @@ async def test_realtime_is_metered_by_its_responses() -> None:
     assert (usage.input_tokens, usage.input_audio_tokens, usage.output_audio_tokens) == (20, 15, 8)
     assert record.bill.charge_nanos is not None
     assert record.bill.charge_nanos > 0
+
+
+def _two_turns(url: str) -> list[int]:
+    """The synchronous SDK: the input tokens of two responses on one socket."""
+    seen: list[int] = []
+    with openai.OpenAI(base_url=url + "/v1", api_key=TEXT) as client, client.responses.connect() as connection:
+        for _ in range(2):
+            connection.response.create(model="gpt-4o-mini", input="hi", max_output_tokens=50)
+            for said in connection:
+                if said.type == "response.completed":
+                    assert said.response.usage is not None
+                    seen.append(said.response.usage.input_tokens)
+                    break
+    return seen
+
+
+@pytest.mark.filterwarnings("ignore:connect.. must be used as a context manager:DeprecationWarning")  # the SDK's own
+async def test_the_synchronous_sdk_does_too(scene: Scene) -> None:
+    assert await asyncio.to_thread(_two_turns, scene.gateway.url) == [10, 10]
+    assert await scene.spent() == 2 * (10 * INPUT + 3 * OUTPUT)
+
+
+async def test_kill_9_in_the_middle_of_turns(tmp_path: Path) -> None:
+    """A real process dies with turns open on a socket; the next one settles them by their checkpoints."""
+
+    async def script(socket: ServerConnection, said: dict[str, Any]) -> None:
+        lane = said["stream_id"]
+        await socket.send(event("response.created", response={"id": f"resp_{lane}"}, stream_id=lane))
+        for _ in range(20):
+            await socket.send(event("response.output_text.delta", delta="word " * 20, item_id="i", stream_id=lane))
+
+    provider, database = Provider(script), str(tmp_path / "books.db")
+    async with opened(database) as store:
+        await fill(store, credit_nanos=10**12, keys=["one"])
+    async with serve(provider.connection, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        gateway = GatewayProcess(tmp_path, f"http://127.0.0.1:{port}", database)
+        await gateway.start()
+        url = f"ws://127.0.0.1:{gateway.port}/v1/responses"
+        headers = {"authorization": f"Bearer {books_key('one')}"}
+        async with websockets.connect(url, additional_headers=headers) as socket:
+            for lane in ("a", "b"):
+                await socket.send(create(stream_id=lane, max_output_tokens=5_000))
+            for _ in range(42):
+                await socket.recv()
+            await asyncio.sleep(1.5)  # a checkpoint is taken every second
+            await gateway.kill()
+        await gateway.start()
+        async with asyncio.timeout(30), opened(database) as store:
+            while await store.open_holds():
+                await asyncio.sleep(0.1)
+        await gateway.stop()
+    async with opened(database) as store:
+        (books,) = (await audited(store)).values()
+    assert len(books) == 2
+    for book in books:
+        assert book.record is not None
+        assert book.record.ending is Ending.GATEWAY_DIED
+        assert book.hold.minimum_nanos < book.captured <= book.hold.amount_nanos

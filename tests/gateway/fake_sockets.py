@@ -10,7 +10,7 @@ from typing import Any
 from headgate.gateway.request import Request
 from headgate.gateway.sessions import Sessions
 from headgate.gateway.socket import BinaryFrame, Refusal, SocketClosed
-from headgate.gateway.upstream import Headers, UpstreamRequest
+from headgate.gateway.upstream import Headers, TimeLimits, UpstreamRequest
 from headgate.records import Record
 from tests.gateway.fakes import BEARER, Stage
 
@@ -143,11 +143,24 @@ class Line:
 
 @asynccontextmanager
 async def line(
-    scene: Stage, request: Request | None = None, *, drain_seconds: float = 5.0, origins: frozenset[str] = frozenset()
+    scene: Stage,
+    request: Request | None = None,
+    *,
+    drain_seconds: float = 5.0,
+    origins: frozenset[str] = frozenset(),
+    idle_seconds: float = 300.0,
+    unused_seconds: float = 3600.0,
 ) -> AsyncIterator[Line]:
     """A session; a test ends it, and asks `over` for what became of it."""
     client, upstream = FakeSocket(), FakeSocket()
-    sessions = Sessions(scene.gateway, FakeSockets([upstream]), drain_seconds=drain_seconds, origins=origins)
+    sessions = Sessions(
+        scene.gateway,
+        FakeSockets([upstream]),
+        TimeLimits(idle=idle_seconds),
+        drain_seconds=drain_seconds,
+        origins=origins,
+        unused_seconds=unused_seconds,
+    )
     serving = asyncio.create_task(sessions.serve(request or upgrade(), client))
     while client.accepted is None and not serving.done():
         await asyncio.sleep(0)

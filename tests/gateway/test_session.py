@@ -403,3 +403,19 @@ async def test_a_fault_of_ours_ends_the_line_and_settles(caplog: pytest.LogCaptu
     assert "no such thing" in caplog.text
     assert on.client.closed is not None
     assert on.client.closed[0] == 1011
+
+
+async def test_a_provider_that_falls_silent_in_its_answer_is_given_up() -> None:
+    async with line(await keyed(), idle_seconds=0.05) as on:
+        await asked(on)
+        on.upstream.plays(created("resp_1"), delta("word " * 20))
+        assert (await on.client.is_closed())[0] == 1011
+        (record,) = await on.over()
+    assert record.ending is Ending.UPSTREAM_CUT
+    assert record.bill.settled is Settled.CAPTURED
+
+
+async def test_a_line_on_which_nothing_is_said_is_closed_and_costs_nothing() -> None:
+    async with line(await keyed(), unused_seconds=0.05) as on:
+        assert (await on.client.is_closed())[0] == 1001
+        assert await on.over() == []

@@ -11,6 +11,7 @@ One client socket has one upstream socket for good: the provider keeps its state
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from headgate.dialects.base import Ask
@@ -59,10 +60,17 @@ class Spoken:
 class Session:
     """One line, until either end closes it."""
 
-    def __init__(self, gateway: Gateway, line: Line, drain_seconds: float) -> None:
+    def __init__(
+        self, gateway: Gateway, line: Line, drain_seconds: float, idle_seconds: float, *, unused_seconds: float
+    ) -> None:
+        """`idle_seconds`: how long a provider may be silent that owes an answer; `unused_seconds`: how long both."""
         self._gateway = gateway
         self._line = line
         self._drain_seconds = drain_seconds
+        self._idle_seconds = idle_seconds
+        self._unused_seconds = unused_seconds
+        self._last = 0.0
+        """On the event loop's clock: when a frame last went on to the provider, or came from it."""
         self._spoken: dict[Turn, Spoken] = {}
         self._settling: set[asyncio.Task[None]] = set()
         self._client_end: SocketClosed | BinaryFrame | None = None
@@ -138,6 +146,7 @@ class Session:
                 return
             passed = await self._asked(frame)
             if passed is not None:
+                self._last = asyncio.get_running_loop().time()
                 try:
                     await line.upstream.send(passed)
                 except SocketClosed:  # what it said before that, and how it ended, is still to be heard
@@ -217,11 +226,25 @@ class Session:
         """The provider's frames, until either end is gone, or nobody waits for them any more."""
         while self._upstream_end is None and (self._client_end is None or self._drains):
             try:
-                frame = await self._line.upstream.receive()
+                frame = await self._next()
             except (SocketClosed, BinaryFrame) as end:
                 self._upstream_end = end
                 return
             await self._hear(frame)
+
+    async def _next(self) -> bytes:
+        """The provider's next frame. Raises SocketClosed, also in its place where it, or both ends, fell silent."""
+        loop = asyncio.get_running_loop()
+        self._last = loop.time()
+        while True:
+            limit = self._idle_seconds if self._spoken else self._unused_seconds
+            if loop.time() - self._last >= limit:
+                if self._spoken:
+                    raise SocketClosed(1011, "The provider fell silent in the middle of its answer.")
+                raise SocketClosed(1001, "Nothing was said for too long.")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(self._idle_seconds, self._unused_seconds)):
+                    return await self._line.upstream.receive()
 
     async def _hear(self, frame: bytes) -> None:
         heard = self._line.conversation.hear(frame)

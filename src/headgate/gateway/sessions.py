@@ -36,6 +36,8 @@ class Sessions:
     drain_seconds: float = 60.0
     origins: frozenset[str] = frozenset()
     """Browser origins that may connect; "*" is any. None at all: no browser."""
+    unused_seconds: float = 3600.0
+    """A line on which nothing is said for so long is closed; providers close theirs after an hour as well."""
     _running: set[Session] = field(default_factory=set)
 
     async def serve(self, request: Request, client: ClientSocket) -> None:
@@ -59,7 +61,7 @@ class Sessions:
             return
         if line is None:
             return
-        session = Session(self.gateway, line, self.drain_seconds)
+        session = Session(self.gateway, line, self.drain_seconds, self.limits.idle, unused_seconds=self.unused_seconds)
         self._running.add(session)
         try:
             await session.run()
