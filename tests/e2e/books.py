@@ -19,7 +19,7 @@ from headgate.net.server import bind
 from headgate.records import Ending, Record
 from headgate.stores.postgres import PostgresStore
 from headgate.stores.sqlite import SqliteStore
-from headgate.testing.upstream import LAST_CHUNK, Pause, Received, Reset, Script, chunk, head, response
+from headgate.testing.upstream import LAST_CHUNK, Pause, Received, Reset, Script, WaitFor, chunk, head, response
 
 Store = SqliteStore | PostgresStore
 
@@ -157,6 +157,8 @@ class Witness:
     """Numbers of the requests that came whole, with how often."""
     sent: dict[int, int] = field(default_factory=dict)
     """Chunks sent, by number."""
+    gate: asyncio.Event | None = None
+    """No stream goes on after its first chunk before this is set."""
 
     def handle(self, request: Received) -> Script:
         """Every kind of answer: most stream to the end, some come whole, some break off."""
@@ -188,6 +190,8 @@ class Witness:
             yield chunk(_frame({"id": f"c{n}", "choices": [{"index": 0, "delta": {"content": "word word"}}]}))
             self.sent[n] += 1
             yield Pause(self.pause)
+            if self.gate is not None:
+                yield WaitFor(self.gate)
         yield chunk(_frame({"id": f"c{n}", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}))
         yield chunk(_frame({"id": f"c{n}", "choices": [], "usage": _usage(self.chunks)}))
         yield chunk(b"data: [DONE]\n\n")

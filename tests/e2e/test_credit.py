@@ -41,10 +41,15 @@ async def test_exactly_so_many_are_admitted_as_there_is_credit_for(setting: tupl
         assert (await ask(processes[0].port, 0, key="shared")).whole
         credit = SERVED * await _hold_of_the_first(database) + price(CHUNKS)
         await _leave(database, credit)
-        # All at once, so that nothing comes free before the last has asked: the streams run for a second.
-        answers = await asyncio.gather(
-            *(ask(processes[i % gateways].port, n, key="shared") for i, n in enumerate(streams))
-        )
+        witness.gate = asyncio.Event()  # all at once: nothing comes free before the last has asked
+        asking = [
+            asyncio.create_task(ask(processes[i % gateways].port, n, key="shared")) for i, n in enumerate(streams)
+        ]
+        async with asyncio.timeout(60):
+            while len(witness.asked) - 1 + sum(task.done() for task in asking) < AT_ONCE:
+                await asyncio.sleep(0.02)
+        witness.gate.set()
+        answers = await asyncio.gather(*asking)
         for process in processes:
             await process.stop()
     refused = [answer for answer in answers if answer.status == 402]
@@ -69,6 +74,8 @@ async def _hold_of_the_first(database: str) -> int:
 async def _leave(database: str, nanos: int) -> None:
     """Correct the account so that exactly so much is available, while the gateways run."""
     async with opened(database) as store:
+        while await store.open_holds():  # a settlement gathers for a moment after its client has the answer
+            await asyncio.sleep(0.01)
         account = await store.account(ACCOUNT)
         assert account is not None
         amount = nanos - account.available_nanos
@@ -93,7 +100,13 @@ async def test_two_gateways_keep_one_limit(postgres: PostgresDatabase, tmp_path:
         for process in processes:
             await process.start()
         witness.pause = 0.3
-        answers = await asyncio.gather(*(ask(processes[n % 2].port, n * 8, key="shared") for n in range(20)))
+        witness.gate = asyncio.Event()
+        asking = [asyncio.create_task(ask(processes[n % 2].port, n * 8, key="shared")) for n in range(20)]
+        async with asyncio.timeout(60):
+            while len(witness.asked) + sum(task.done() for task in asking) < len(asking):
+                await asyncio.sleep(0.02)
+        witness.gate.set()
+        answers = await asyncio.gather(*asking)
         assert sorted(answer.status for answer in answers) == [200] * 5 + [429] * 15
         async with opened(database) as store:
             key = await store.key("key_shared")

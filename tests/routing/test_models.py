@@ -177,7 +177,7 @@ def test_a_deployment_that_does_not_speak_the_dialect_is_told_with_those_that_do
         models("openai", "anthropic", "deepseek").choose(MESSAGES, model, x_provider)
     assert (
         "openai does not speak anthropic.messages; it speaks openai.chat, openai.completions, openai.embeddings, "
-        "openai.responses, openai.audio, openai.images, openai.files, openai.batches. "
+        "openai.responses, openai.audio, openai.images, openai.files, openai.batches, openai.realtime. "
         "Configured providers that speak anthropic.messages: anthropic, deepseek."
     ) in caught.value.message
 
