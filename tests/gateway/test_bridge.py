@@ -1,5 +1,6 @@
 """Responses over a socket in front of a provider that has them over HTTP only."""
 
+import asyncio
 import itertools
 import json
 from collections.abc import Sequence
@@ -140,3 +141,51 @@ async def test_closing_aborts_what_runs() -> None:
     assert call.aborted
     with pytest.raises(SocketClosed):
         await socket.send(create())
+
+
+async def test_what_one_lane_said_is_not_forgotten_for_another() -> None:
+    ends = [streams(sse(completed(n, {"said": n}))) for n in (1, 2, 3)]
+    socket, upstream = bridge(*ends)
+    for lane in ("a", "b"):
+        await socket.send(create(stream_id=lane, store=False))
+        await frames(socket, 1)
+    await socket.send(create(stream_id="a", previous_response_id="resp_1"))
+    await frames(socket, 1)
+    assert {"said": 1} in sent(upstream, 2)["input"]
+
+
+async def test_only_the_latest_warm_ups_are_remembered() -> None:
+    socket, upstream = bridge(streams(sse(completed(1))), streams(sse(completed(2))))
+    warmed = []
+    for _ in range(17):
+        await socket.send(create(generate=False))
+        warmed.append((await frames(socket, 2))[1]["response"]["id"])
+    for known in (warmed[0], warmed[-1]):
+        await socket.send(create(previous_response_id=known))
+        await frames(socket, 1)
+    assert sent(upstream, 0)["previous_response_id"] == warmed[0]
+    assert "previous_response_id" not in sent(upstream, 1)
+
+
+@pytest.mark.parametrize(
+    "odd", [{"previous_response_id": ["x"]}, {"input": {"a": 1}}, {"input": 7}, {"stream_id": {"x": 1}}]
+)
+async def test_odd_types_go_to_the_provider_for_its_answer(odd: dict[str, Any]) -> None:
+    socket, upstream = bridge(streams(sse({"type": "response.completed", "response": {"id": 5, "output": "?"}})))
+    await socket.send(create(store=False, **odd))
+    (told,) = await frames(socket, 1)
+    assert told["type"] == "response.completed"
+    assert sent(upstream, 0).items() >= {k: v for k, v in odd.items() if k != "stream_id"}.items()
+
+
+async def test_the_seventeenth_create_waits_for_room() -> None:
+    socket, upstream = bridge(*(streams(sse(created(n)), "hang") for n in range(17)))
+    for n in range(16):
+        await socket.send(create(stream_id=str(n)))
+    waiting = asyncio.create_task(socket.send(create(stream_id="16")))
+    await frames(socket, 16)
+    assert (len(upstream.requests), waiting.done()) == (16, False)
+    await socket.close(1000)
+    with pytest.raises(SocketClosed):
+        await waiting
+    assert len(upstream.requests) == 16

@@ -11,7 +11,8 @@ from headgate.errors import BadRequest, ConfigError, TooLarge, UnsupportedEncodi
 from headgate.gateway.local import LocalAnswers
 from headgate.gateway.request import ClientGone
 from headgate.gateway.sessions import Sessions
-from headgate.net.asgi import BREAK_EXTENSION, TRAILERS_EXTENSION, Application, AsgiClient, Lifecycle, read_request
+from headgate.net.asgi import TRAILERS_EXTENSION, Application, AsgiClient, Lifecycle, read_request
+from headgate.net.websocket_server import BREAK_EXTENSION
 from headgate.records import Ending
 from headgate.routing.catalogue import Catalogue
 from headgate.routing.models import Models

@@ -37,7 +37,7 @@ def serve(
     assembly = wiring.build(settings)
 
     # What stands now stands for good, the price book above all: the collector need not look at it again and again, and
-    # what an exchange leaves behind is freed by its references. A third of the CPU of a request (docs/performance.md).
+    # what an exchange leaves behind is freed by its references. A quarter of a request's CPU (docs/performance.md).
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

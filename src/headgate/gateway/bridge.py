@@ -7,6 +7,7 @@ warm-up (`generate: false`) is answered here, because over HTTP it would be a re
 
 import asyncio
 import json
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,8 +17,12 @@ from headgate.gateway.socket import SocketClosed
 from headgate.gateway.upstream import Call, CallAborted, Headers, Upstream, UpstreamRequest
 
 _ERROR_BYTES = 1024 * 1024
-_WAITING = 64
+_WAITING = 16
 """Frames that may wait for a client that reads slowly; then the streams they come from wait too."""
+_AT_ONCE = 16
+"""Creates that may run or wait for their lane; then the client's next frame is not read yet."""
+_REMEMBERED = 16
+"""Responses of a socket that can be built upon without being stored: the latest of each of so many lanes."""
 _TERMINALS = {"response.completed", "response.incomplete", "response.failed"}
 
 Prepare = Callable[[bytes, str | None], Awaitable[UpstreamRequest]]
@@ -33,32 +38,36 @@ class Bridge:
         self._upstream = upstream
         self._prepare = prepare
         self._new_id = new_id
-        self._frames: asyncio.Queue[bytes | SocketClosed] = asyncio.Queue(_WAITING)
+        self._frames: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
+        self._room = asyncio.Semaphore(_AT_ONCE)
         self._lanes: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._said: dict[str, list[Any]] = {}
-        """By the id of a response that was not stored, everything said up to its end; the last of each lane."""
+        self._said: OrderedDict[str, list[Any]] = OrderedDict()
+        """By the id of a response that was not stored, everything said up to its end; the latest last."""
         self._closed = False
 
     async def receive(self) -> bytes:
-        """The next frame. Raises SocketClosed."""
-        frame = await self._frames.get()
-        if isinstance(frame, SocketClosed):
-            raise frame
-        return frame
+        """The next frame."""
+        return await self._frames.get()
 
     async def send(self, frame: bytes) -> None:
         """A create begins a stream, after the one that runs in its lane; other frames mean nothing over HTTP."""
-        if self._closed:
-            raise SocketClosed(1006)
         asked = json.loads(frame)
         if asked.get("type") != "response.create":
             return
-        lane = asked.get("stream_id") or ""
-        task = asyncio.create_task(self._answer(asked, self._lanes.get(lane)))
-        self._lanes[lane] = task
+        await self._room.acquire()
+        if self._closed:
+            raise SocketClosed(1006)
+        lane = str(asked.get("stream_id") or "")
+        task = self._lanes[lane] = asyncio.create_task(self._answer(asked, self._lanes.get(lane)))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda done: self._over(lane, done))
+
+    def _over(self, lane: str, task: "asyncio.Task[None]") -> None:
+        self._room.release()
+        self._tasks.discard(task)
+        if self._lanes.get(lane) is task:
+            del self._lanes[lane]
 
     async def close(self, code: int, reason: str = "") -> None:
         """Abort what runs."""
@@ -80,7 +89,7 @@ class Bridge:
             await self._warm_up(asked, said, lane)
             return
         body = {name: value for name, value in asked.items() if name not in {"type", "stream_id", "generate"}}
-        if asked.get("previous_response_id") in self._said:
+        if _name(asked.get("previous_response_id")) in self._said:
             del body["previous_response_id"]
             body["input"] = said
         stream = _Stream(lane, said, stored=asked.get("store") is not False)
@@ -95,13 +104,18 @@ class Bridge:
     def _context(self, asked: dict[str, Any]) -> list[Any]:
         """All that a create says, with what was said before it on this socket."""
         given = asked.get("input")
-        items = [{"role": "user", "content": given}] if isinstance(given, str) else given or []
-        return [*self._said.get(asked.get("previous_response_id") or "", ()), *items]
+        items = given if isinstance(given, list) else [] if given is None else [{"role": "user", "content": given}]
+        return [*self._said.get(_name(asked.get("previous_response_id")), ()), *items]
+
+    def _remember(self, response_id: str, said: list[Any]) -> None:
+        self._said[response_id] = said
+        while len(self._said) > _REMEMBERED:
+            self._said.popitem(last=False)
 
     async def _warm_up(self, asked: dict[str, Any], said: list[Any], lane: dict[str, Any]) -> None:
         response_id = f"resp_{self._new_id()}"
         response: dict[str, Any] = {"id": response_id, "object": "response", "model": asked.get("model"), "output": []}
-        self._said[response_id] = said
+        self._remember(response_id, said)
         usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
         begun = {"type": "response.created", "response": {**response, "status": "in_progress"}, **lane}
         ended = {"type": "response.completed", "response": {**response, "status": "completed", "usage": usage}, **lane}
@@ -133,7 +147,7 @@ class Bridge:
             return
         stream.see(event)
         if stream.over and not stream.stored:
-            self._said = {stream.response_id: [*stream.said, *(event.get("response") or {}).get("output", ())]}
+            self._remember(stream.response_id, [*stream.said, *stream.output])
         await self._frames.put(json.dumps(event | stream.lane).encode() if stream.lane else data)
 
 
@@ -145,13 +159,16 @@ class _Stream:
         self.said = said
         self.stored = stored
         self.response_id = ""
+        self.output: list[Any] = []
         self.over = False
 
     def see(self, event: dict[str, Any]) -> None:
         """An event goes on."""
         response = event.get("response")
-        if isinstance(response, dict) and isinstance(response.get("id"), str):
-            self.response_id = response["id"]
+        if isinstance(response, dict):
+            self.response_id = _name(response.get("id")) or self.response_id
+            output = response.get("output")
+            self.output = output if isinstance(output, list) else []
         self.over = self.over or event.get("type") in _TERMINALS
 
     def failure(self, error: HeadgateError) -> bytes:
@@ -162,6 +179,10 @@ class _Stream:
             return json.dumps(kind | self.lane).encode()
         response = {"id": self.response_id, "object": "response", "status": "failed", "error": told, "output": []}
         return json.dumps({"type": "response.failed", "response": response, **self.lane}).encode()
+
+
+def _name(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _object(data: bytes) -> dict[str, Any] | None:

@@ -55,6 +55,7 @@ class Spoken:
     turn: Turn
     first_byte_ns: int | None = None
     bytes_in: int = 0
+    bytes_out: int = 0
 
 
 class Session:
@@ -152,13 +153,16 @@ class Session:
                 except SocketClosed:  # what it said before that, and how it ended, is still to be heard
                     return
 
-    async def _tell(self, frame: bytes) -> None:
-        """Send to the client, unless it has left."""
-        if self._client_end is None:
-            try:
-                await self._line.client.send(frame)
-            except SocketClosed as end:
-                self._client_end = end
+    async def _tell(self, frame: bytes) -> int:
+        """Send to the client, unless it has left; returns the bytes that went out."""
+        if self._client_end is not None:
+            return 0
+        try:
+            await self._line.client.send(frame)
+        except SocketClosed as end:
+            self._client_end = end
+            return 0
+        return len(frame)
 
     async def _asked(self, frame: bytes) -> bytes | None:
         """A client's frame as it goes on; None for one that was turned down, and the client told so."""
@@ -256,9 +260,11 @@ class Session:
         if spoken is not None:
             spoken.bytes_in += len(frame)
             spoken.first_byte_ns = spoken.first_byte_ns or spoken.running.opening.now()
-        await self._tell(frame)
-        if spoken is not None and heard.ends:
-            self._settle(spoken, None)
+        told = await self._tell(frame)
+        if spoken is not None:
+            spoken.bytes_out += told
+            if heard.ends:
+                self._settle(spoken, None)
 
     async def _unasked(self, turn: Turn, frame: bytes) -> Spoken | None:
         """A turn that the provider began by itself: it is held for like any other, or the line ends here."""
@@ -293,7 +299,7 @@ class Session:
             attempts=(Attempt(name, 200, 0, ended),),
             first_byte_ns=spoken.first_byte_ns,
             bytes_in=spoken.bytes_in,
-            bytes_out=spoken.bytes_in,
+            bytes_out=spoken.bytes_out,
         )
         admission = running.admission
         reached = Reached(admission.place, admission, running.route, running.held)

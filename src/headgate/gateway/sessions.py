@@ -126,7 +126,7 @@ class Sessions:
         """A page may not spend what its visitor's machine can reach, unless the operator lets it (CSWSH)."""
         origin = (request.header(b"origin") or b"").decode("latin-1")
         if origin and not self.origins & {origin, "*"}:
-            raise Forbidden(f"Pages of {origin[:200]} may not connect here; the operator can allow it in [sockets].")
+            raise Forbidden(f"Pages of {origin[:200]} may not connect here; the operator can allow it in `origins`.")
 
     def _upgrade(self, request: Request, place: Place, deployment: Deployment, opening: Opening) -> UpstreamRequest:
         """The upgrade as it goes on to the provider."""

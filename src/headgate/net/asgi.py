@@ -16,10 +16,7 @@ from headgate.gateway.exchange import Gateway
 from headgate.gateway.local import LocalAnswers
 from headgate.gateway.request import ClientGone, Request
 from headgate.gateway.sessions import Sessions
-from headgate.net.websocket_server import AsgiSocket
-
-BREAK_EXTENSION = "headgate.break"
-"""A scope extension: a callable that closes the connection after what has been written."""
+from headgate.net.websocket_server import BREAK_EXTENSION, AsgiSocket
 
 TRAILERS_EXTENSION = "http.response.trailers"
 """ASGI's own extension (asgiref, "HTTP Trailers")."""

@@ -15,8 +15,9 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from headgate.errors import ConfigError
-from headgate.net.asgi import BREAK_EXTENSION, TRAILERS_EXTENSION, Application
+from headgate.net.asgi import TRAILERS_EXTENSION, Application
 from headgate.net.websocket_protocol import SocketProtocol
+from headgate.net.websocket_server import BREAK_EXTENSION
 
 logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 

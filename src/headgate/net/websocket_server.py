@@ -11,7 +11,7 @@ REFUSAL_EXTENSION = "websocket.http.response"
 """ASGI's own extension (asgiref, "WebSocket Denial Response")."""
 
 BREAK_EXTENSION = "headgate.break"
-"""As for HTTP (`net/asgi.py`), but dropping what has been written and not yet sent."""
+"""A scope extension: a callable that breaks the connection. Over HTTP what was written goes out first."""
 
 _SUBPROTOCOL = "realtime"
 """The one that browsers offer beside their key: they must find one of theirs in the answer (facts/wire.md 3)."""
