@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -21,98 +21,12 @@ from headgate.pricing.book import PriceBook, check
 from headgate.pricing.markup import Markups
 from headgate.pricing.overrides import markups_from, overrides_from
 from headgate.providers import registry
-from headgate.providers.base import Deployment, OnClientGone, Secret, header_safe
-from headgate.settlement import OnUpstreamFailure
+from headgate.providers.base import Deployment, Secret, header_safe
+from headgate.sections import AccessSection, File, HoldsSection, LimitsSection, PricesSection, ProviderSection
 
 _POSTGRES = ("postgres://", "postgresql://")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _Shape = TypeVar("_Shape", bound=msgspec.Struct)
-
-
-class ProviderSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[providers.NAME]`: one deployment."""
-
-    kind: str | None = None
-    """The provider's name; the section's own name where it is left out."""
-    base_url: str | None = None
-    api_key: str | None = None
-    options: dict[str, str] = {}
-    """Further settings that the provider needs, e.g. `region`."""
-    secrets: dict[str, str] = {}
-    """What it may take in the place of a key, e.g. `access_key_id` and `secret_access_key`."""
-    client_keys: bool = False
-    """Clients bring their own keys for this provider, which go on to it; so it has no `api_key`."""
-    on_client_gone: OnClientGone | None = None
-    websocket: bool = True
-    models: tuple[str, ...] = ()
-    """Further model names that this deployment serves."""
-
-
-class LimitsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[limits]`: seconds, and MiB."""
-
-    connect_seconds: float = 10.0
-    first_byte_seconds: float = 600.0
-    idle_seconds: float = 300.0
-    stop_seconds: float = 30.0
-    drain_seconds: float = 60.0
-    drain_mib: int = 64
-    max_body_mib: int = 64
-
-
-class AccessSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[access]`: virtual keys."""
-
-    secret: str | None = None
-    """What digests of virtual keys are made with; all processes of one database need the same."""
-    require_keys: bool = False
-    """Nobody comes in without a key, even before the first one is made."""
-
-
-class AdminSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[admin]`: who may use the admin API, each under a name."""
-
-    keys: dict[str, str] = {}
-
-
-class PricesSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[prices]`: what is charged."""
-
-    book: str | None = None
-    """A price book of one's own, as `headgate prices update` writes it, in the place of the packaged one."""
-    markup: str | int | None = None
-    markups: dict[str, str | int] = {}
-    override: dict[str, dict[str, Any]] = {}
-
-
-class HoldsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[holds]`: what is set aside, and what becomes of it."""
-
-    output_tokens: int = 32_768
-    """What a hold covers where neither the request nor the model says how much output there may be."""
-    patience_seconds: float = 2.0
-    lease_seconds: float = 10.0
-    on_upstream_failure: OnUpstreamFailure = OnUpstreamFailure.DELIVERED
-    trailers: Literal["asked", "always", "never"] = "asked"
-    """To whom the cost of a stream is told in HTTP trailers."""
-
-
-class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole of headgate.toml."""
-
-    listen: str = "127.0.0.1:8080"
-    database: str | None = None
-    allow_unprotected: bool = False
-    fallback: str | None = None
-    origins: tuple[str, ...] = ()
-    """Of pages that may open WebSockets, e.g. "https://app.example"; "*" is any."""
-    keys: dict[str, str] = {}
-    providers: dict[str, ProviderSection] = {}
-    limits: LimitsSection = LimitsSection()
-    access: AccessSection = AccessSection()
-    admin: AdminSection = AdminSection()
-    prices: PricesSection = PricesSection()
-    holds: HoldsSection = HoldsSection()
 
 
 @dataclass(frozen=True, slots=True)

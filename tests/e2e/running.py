@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from headgate.config import AccessSection, LimitsSection, Settings
+from headgate.config import Settings
 from headgate.net.server import bind, make_server
 from headgate.providers import registry
 from headgate.providers.base import Deployment, OnClientGone, Secret
 from headgate.records import Record
+from headgate.sections import AccessSection, LimitsSection
 from headgate.stores.memory import MemoryStore
 from headgate.wiring import build
 

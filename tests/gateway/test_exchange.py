@@ -19,7 +19,7 @@ from headgate.ledger.commands import Checkpoint, Command
 from headgate.ledger.entries import AccountKind, EntryKind, Outcome
 from headgate.providers import registry
 from headgate.providers.base import Deployment, OnClientGone, Secret
-from headgate.records import Bill, Ending, Settled
+from headgate.records import Bill, Ending, Record, Settled
 from headgate.settlement import OnUpstreamFailure
 from headgate.stores.memory import MemoryStore
 from headgate.usage import Basis
@@ -658,3 +658,25 @@ async def test_a_poll_that_counted_is_charged_though_its_answer_failed_in_the_en
     assert [bill.cost_nanos for bill in bills] == [5_000 + 14_000, None]
     assert (await scene.account()).posted_nanos == CREDIT - sum(bill.charge_nanos or 0 for bill in bills)
     assert bills[0].charge_nanos, "nobody else will be charged for it"
+
+
+async def test_observers_are_told_of_every_exchange_and_cannot_harm_it() -> None:
+    seen: list[str] = []
+    troubles: list[Any] = []
+
+    class Noting:
+        def saw(self, record: Record) -> None:
+            seen.append(record.exchange_id)
+
+    class Failing:
+        def saw(self, record: Record) -> None:
+            raise RuntimeError(record.exchange_id)
+
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: troubles.append(context["exception"]))
+    scene = stage(ok(FIRST, FINISH, USAGE, DONE))
+    scene.gateway = replace(scene.gateway, observers=(Failing(), Noting()))
+    served = await scene.play(post("/v1/chat/completions", CHAT), FakeClient())
+    refused = await scene.play(post("/v1/nothing", b"{}"), FakeClient())
+    await asyncio.sleep(0)
+    assert seen == [served.exchange_id, refused.exchange_id]
+    assert [str(trouble) for trouble in troubles] == seen

@@ -10,7 +10,7 @@ The same, with what can go wrong at each step, is told in docs/life-of-a-request
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -22,7 +22,7 @@ from headgate.gateway.appraise import Appraiser
 from headgate.gateway.forward import Forwarder
 from headgate.gateway.hold import Held, Holds
 from headgate.gateway.holder import Doorkeeper
-from headgate.gateway.live import Live, Running
+from headgate.gateway.live import Live, Observer, Running
 from headgate.gateway.locate import Place, locate
 from headgate.gateway.record import Reached, Trails, counts, make_record, named
 from headgate.gateway.request import Client, Opening, Request
@@ -62,6 +62,7 @@ class Gateway:
     trails: Trails
     clock: Clock
     live: Live = field(default_factory=Live)
+    observers: Sequence[Observer] = ()
 
     async def exchange(self, request: Request, client: Client) -> None:
         """Serve one request, settle and record it. Runs in a task of its own, which no client's leaving can cancel."""
@@ -140,6 +141,8 @@ class Gateway:
         record = make_record(opening, request, reached, forwarded, _NO_BILL if appraisal is None else appraisal.bill)
         await self.settler.settle(reached.held, appraisal, record, self.clock.wall_ns())
         self.live.close(record)
+        for observer in self.observers:  # each in a call of its own: what fails there is the loop's to report
+            asyncio.get_running_loop().call_soon(observer.saw, record)
 
 
 def _seen(running: Running | None) -> Reading:

@@ -22,6 +22,13 @@ class Watching(Protocol):
         """What the reading would be if nothing more came."""
 
 
+class Observer(Protocol):
+    """Is told of every exchange that is over: metrics, traces, logs, who looks on."""
+
+    def saw(self, record: Record) -> None:
+        """An exchange has been settled. On the event loop: must not wait, nor take long."""
+
+
 @dataclass(slots=True, eq=False)
 class Running:
     """An exchange between its hold and its settlement. Its meter comes with the answer's head."""
