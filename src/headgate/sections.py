@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from headgate.dialects.bound import DEFAULT_OUTPUT
 from headgate.providers.base import OnClientGone
 from headgate.settlement import OnUpstreamFailure
 
@@ -67,7 +68,7 @@ class PricesSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class HoldsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[holds]`: what is set aside, and what becomes of it."""
 
-    output_tokens: int = 32_768
+    output_tokens: int = DEFAULT_OUTPUT
     """What a hold covers where neither the request nor the model says how much output there may be."""
     patience_seconds: float = 2.0
     lease_seconds: float = 10.0

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from headgate.dialects.base import Ask
-from headgate.dialects.bound import Bound, ModelLimits, worst_case
+from headgate.dialects.bound import DEFAULT_OUTPUT, Bound, ModelLimits, worst_case
 from headgate.pricing import cost as pricing
 from headgate.pricing.book import PriceBook
 from headgate.pricing.cost import Cost
@@ -20,7 +20,7 @@ class Tariff:
 
     book: PriceBook
     markups: Markups = field(default_factory=Markups)
-    default_output: int = 32_768
+    default_output: int = DEFAULT_OUTPUT
     """Tokens of output that a hold covers where neither the request nor the model says how many there may be."""
 
     def bound(self, ask: Ask, route: Route, at_ns: int, prompt_tokens: int | None) -> Bound:
