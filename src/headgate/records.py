@@ -201,6 +201,10 @@ class RecordLog(Protocol):
     def accepting(self) -> bool:
         """False while records cannot be written and the backlog is at its bound: then new exchanges are refused."""
 
+    @property
+    def backlog(self) -> int:
+        """How many items wait to be written, or are being written."""
+
     async def trail(self, response_id: str) -> Trail | None:
         """The newest exchange of that response id that this log has on disk, if any."""
 

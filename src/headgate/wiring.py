@@ -130,8 +130,8 @@ def build(settings: Settings, store: Store | None = None) -> Assembly:
     sessions = Sessions(
         gateway, WebSockets(), gateway.forwarder.bounds.limits, settings.limits.drain_seconds, settings.origins
     )
-    admin = _admin(settings, store, secret, book)
-    application = Application(gateway, sessions, local, lifecycle, max_body_bytes=max_body_bytes, admin=admin)
+    mounts = {"/admin/v1": _admin(settings, store, secret, book)}
+    application = Application(gateway, sessions, local, lifecycle, max_body_bytes=max_body_bytes, mounts=mounts)
     return Assembly(application, store, models, live)
 
 
@@ -140,7 +140,7 @@ def _admin(settings: Settings, store: Store, secret: bytes, book: PriceBook) -> 
     office = Office(store, store, secret, time.time_ns, os.urandom)
     providers = sorted({deployment.provider.name for deployment in settings.deployments})
     prices = prices_from(book, providers, time.time_ns)
-    return admin_application(office, StoreRecords(store), prices, tuple(settings.admin_keys.values()))
+    return admin_application(office, StoreRecords(store), prices, settings.admin_keys)
 
 
 def _forwarder(settings: Settings, upstream: HttpUpstream) -> Forwarder:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -26,6 +26,7 @@ from headgate.stores.memory import MemoryStore
 from headgate.wiring import StoreRecords
 
 KEY = "an admin key, long enough"
+KEYS = {"ada": KEY}
 SECRET = b"what digests are made with"
 NOON_NS = 1_762_000_000 * 1_000_000_000
 
@@ -118,7 +119,7 @@ async def no_pause() -> None:
 
 @asynccontextmanager
 async def served(
-    keys: Sequence[str] = (KEY,),
+    keys: Mapping[str, str] = KEYS,
     prices: PriceFinder = lambda _: (),
     wait: Callable[[], Awaitable[None]] = no_pause,
     office_of: Callable[[MemoryStore, Clock], Office] = an_office,

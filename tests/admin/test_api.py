@@ -222,7 +222,7 @@ async def test_nothing_is_told_without_an_admin_key() -> None:
 
 
 async def test_without_any_admin_key_there_is_no_api() -> None:
-    async with served(keys=()) as api:
+    async with served(keys={}) as api:
         for key in (None, "", KEY):
             assert (await api.raw("GET", "/accounts", key=key)).status == 404
 
@@ -317,4 +317,4 @@ async def test_a_fault_of_ours_tells_nothing_of_the_inside(caplog: pytest.LogCap
 def test_a_short_admin_key_stops_the_start() -> None:
     store = MemoryStore()
     with pytest.raises(ValueError, match="16"):
-        admin_application(an_office(store), StoreRecords(store), lambda _: (), ["short"])
+        admin_application(an_office(store), StoreRecords(store), lambda _: (), {"ada": "short"})

@@ -5,10 +5,10 @@ import logging
 
 import pytest
 from starlette.responses import PlainTextResponse
-from starlette.types import Message, Scope
+from starlette.types import Message, Receive, Scope, Send
 
 from headgate.admin.api import error_response
-from headgate.admin.signin import Door
+from headgate.admin.signin import ACTOR, Door
 from tests.admin.serving import served
 
 KEYS = ("the first admin key", "the second admin key é")
@@ -16,6 +16,11 @@ KEYS = ("the first admin key", "the second admin key é")
 
 async def status(door: Door, *authorization: bytes) -> int:
     """What a request with these headers is answered."""
+    return (await answer(door, *authorization))[0]
+
+
+async def answer(door: Door, *authorization: bytes) -> tuple[int, bytes]:
+    """Status and body."""
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -27,7 +32,12 @@ async def status(door: Door, *authorization: bytes) -> int:
     headers = [(b"authorization", value) for value in authorization]
     scope: Scope = {"type": "http", "method": "GET", "path": "/", "headers": headers, "client": ("192.0.2.7", 1)}
     await door(scope, receive, send)
-    return int(sent[0]["status"])
+    return int(sent[0]["status"]), sent[1]["body"]
+
+
+async def inside(scope: Scope, receive: Receive, send: Send) -> None:
+    """Tells who came in."""
+    await PlainTextResponse(scope[ACTOR])(scope, receive, send)
 
 
 def a_door(*keys: str, waits: list[str] | None = None) -> Door:
@@ -35,7 +45,7 @@ def a_door(*keys: str, waits: list[str] | None = None) -> Door:
         if waits is not None:
             waits.append("waited")
 
-    return Door(PlainTextResponse("inside"), keys, error_response, wait)
+    return Door(inside, {f"key {n}": key for n, key in enumerate(keys)}, error_response, wait)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +68,12 @@ async def test_who_is_let_in(authorization: list[bytes], let_in: bool) -> None:
     waits: list[str] = []
     assert await status(a_door(*KEYS, waits=waits), *authorization) == (200 if let_in else 401)
     assert waits == ([] if let_in else ["waited"]), "only a refusal is slow"
+
+
+async def test_who_came_in_is_told_by_the_name_of_his_key() -> None:
+    door = a_door(*KEYS)
+    assert await answer(door, b"Bearer " + KEYS[1].encode()) == (200, b"key 1")
+    assert await answer(door, b"Bearer " + KEYS[0].encode()) == (200, b"key 0")
 
 
 async def test_without_keys_there_is_nothing_here() -> None:

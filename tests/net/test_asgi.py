@@ -218,11 +218,15 @@ async def test_a_start_that_fails_is_told_to_the_server() -> None:
         ("/admin/v1", "", "/admin/v1"),
         ("/llm/admin/v1/accounts", "/llm", "/llm/admin/v1"),
         ("/admin/v10/accounts", "", None),
+        ("/admin", "", None),
+        ("/dashboard", "", "/dashboard"),
+        ("/dashboards", "", None),
+        ("", "", None),
         ("/v1/chat/completions", "", None),
         ("/llm/v1/chat/completions", "/llm", None),
     ],
 )
-async def test_the_admin_api_gets_its_own_paths_and_no_others(path: str, root: str, below: str | None) -> None:
+async def test_what_is_mounted_gets_its_own_paths_and_no_others(path: str, root: str, below: str | None) -> None:
     seen: list[tuple[str, str]] = []
 
     async def admin(scope: Any, receive: Any, send: Any) -> None:
@@ -231,10 +235,18 @@ async def test_the_admin_api_gets_its_own_paths_and_no_others(path: str, root: s
         await send({"type": "http.response.start", "status": 204, "headers": []})
 
     scene, server = stage(ok(DONE)), Server(body(CHAT))
-    app = application(scene, admin=admin)
+    app = application(scene, mounts={"/dashboard": admin, "/admin/v1": admin})
     await app(scope(path, root_path=root), server.receive, server.send)
     assert seen == ([] if below is None else [(path, below)])
     assert [record.path for record in scene.records()] == ([path.removeprefix(root)] if below is None else [])
+
+
+def test_two_mounts_cannot_begin_alike() -> None:
+    async def nothing(scope: Any, receive: Any, send: Any) -> None:
+        del scope, receive, send
+
+    with pytest.raises(ValueError, match="first segment"):
+        application(stage(), mounts={"/admin/v1": nothing, "/admin/v2": nothing})
 
 
 def socket_scope(path: str = "/v1/responses", **more: Any) -> dict[str, Any]:

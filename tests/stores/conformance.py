@@ -246,6 +246,9 @@ class Conformance:
                 while len(await log.records(limit=1_000)) < 200:
                     await asyncio.sleep(0.002)
             assert log.accepting
+            async with asyncio.timeout(60):
+                while log.backlog:
+                    await asyncio.sleep(0.002)
 
 
 class DurableConformance(Conformance):

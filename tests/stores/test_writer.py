@@ -85,8 +85,10 @@ async def test_a_locked_file_costs_nothing_but_time(path: Path, caplog: pytest.L
             accepting.append(log.accepting)
             log.append(a_record("ex_10"))
             assert accepting == [True, False]
+            assert log.backlog == 11
             assert ids(path) == []
         await seen(lambda: log.accepting)
+        await seen(lambda: not log.backlog)
         await shown(log, "ex_10")
     assert ids(path) == [f"ex_{n}" for n in range(11)]
     assert caplog.text.count("cannot be written") == 1, "told once, however often it was tried"

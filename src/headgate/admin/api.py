@@ -1,7 +1,7 @@
 """admin_application: the table of operations behind the door, as an ASGI application to be mounted at /admin/v1."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -41,12 +41,12 @@ def admin_application(
     office: Office,
     records: RecordReader,
     prices: PriceFinder,
-    keys: Sequence[str],
+    keys: Mapping[str, str],
     *,
     clock_ns: Callable[[], int] = time.time_ns,
     wait: Callable[[], Awaitable[None]] = signin.pause,
 ) -> ASGIApp:
-    """The admin API. `keys` are the admin keys; `wait` is what a wrong one has to sit through.
+    """The admin API. `keys` are the admin keys by their names; `wait` is what a wrong one has to sit through.
 
     Raises ValueError if a key is too short. Where there is none at all, every request is answered with 404.
     """
@@ -102,7 +102,7 @@ async def _call(operation: Operation, request: Request) -> Call:
         data, shape = await _body(request), operation.body
         body = _checked(lambda: msgspec.convert(_DECODER.decode(data), shape))
     key = request.headers.get(IDEMPOTENCY_KEY) if operation.idempotent else None
-    return Call(path, query, body, key)
+    return Call(path, query, body, key, request.scope[signin.ACTOR])
 
 
 def _path_value(name: str, text: str) -> Any:

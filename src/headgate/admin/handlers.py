@@ -43,6 +43,8 @@ class Call(NamedTuple):
     query: Any
     body: Any
     idempotency_key: str | None
+    actor: str
+    """Who asks: the name of his admin key."""
 
 
 class Answer(NamedTuple):

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -14,6 +14,8 @@ _log = logging.getLogger("headgate.admin")
 
 SHORTEST_KEY = 16
 """Characters, as with the gateway's own keys."""
+ACTOR = "headgate.actor"
+"""In the scope of whoever was let in: the name of his key."""
 _PAUSE_SECONDS = 1.0
 
 Refuse = Callable[[HeadgateError], ASGIApp]
@@ -35,12 +37,13 @@ class Door:
     """
 
     def __init__(
-        self, inside: ASGIApp, keys: Sequence[str], refuse: Refuse, wait: Callable[[], Awaitable[None]] = pause
+        self, inside: ASGIApp, keys: Mapping[str, str], refuse: Refuse, wait: Callable[[], Awaitable[None]] = pause
     ) -> None:
-        if any(len(key) < SHORTEST_KEY for key in keys):
+        """`keys` by their names."""
+        if any(len(key) < SHORTEST_KEY for key in keys.values()):
             raise ValueError(f"an admin key has at least {SHORTEST_KEY} characters")
         self._inside = inside
-        self._digests = [_digest(key.encode()) for key in keys]
+        self._digests = {name: _digest(key.encode()) for name, key in keys.items()}
         self._refuse = refuse
         self._wait = wait
 
@@ -50,8 +53,8 @@ class Door:
             await self._inside(scope, receive, send)
         elif not self._digests:
             await self._refuse(NotFound("The admin API is off: no admin key is configured."))(scope, receive, send)
-        elif self._knows(_token(scope)):
-            await self._inside(scope, receive, send)
+        elif (name := self._holder(_token(scope))) is not None:
+            await self._inside({**scope, ACTOR: name}, receive, send)
         else:
             client = scope.get("client")
             _log.warning("a sign-in to the admin API was refused, from %s", client[0] if client else "somewhere")
@@ -59,11 +62,12 @@ class Door:
             error = Unauthorized("The admin API needs an admin key, as a bearer token.")
             await self._refuse(error)(scope, receive, send)
 
-    def _knows(self, token: bytes) -> bool:
-        presented = _digest(token)
-        known = False
-        for digest in self._digests:
-            known |= hmac.compare_digest(presented, digest)
+    def _holder(self, token: bytes) -> str | None:
+        """The name of the key that this is."""
+        presented, known = _digest(token), None
+        for name, digest in self._digests.items():
+            if hmac.compare_digest(presented, digest):
+                known = name
         return known
 
 

@@ -6,8 +6,9 @@ is stopped the moment nobody waits for it, and a server that cancels the callabl
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from headgate.errors import BadRequest, HeadgateError, TooLarge
@@ -26,9 +27,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-ADMIN_PATH = "/admin/v1"
-"""Where the admin API is mounted."""
 
 
 class AsgiClient:
@@ -122,16 +120,23 @@ class Application:
         lifecycle: Lifecycle,
         *,
         max_body_bytes: int,
-        admin: Asgi | None = None,
+        mounts: Mapping[str, Asgi] = MappingProxyType({}),
         settle_seconds: float = 5.0,
     ) -> None:
-        """`settle_seconds`: how long a stop waits for a database that cannot be written."""
+        """`mounts` are applications for what is no exchange, by their paths, such as "/admin/v1".
+
+        `settle_seconds`: how long a stop waits for a database that cannot be written.
+
+        Raises ValueError if two mounts begin with the same segment.
+        """
         self._gateway = gateway
         self._sessions = sessions
         self._local = local
         self._lifecycle = lifecycle
         self._max_body_bytes = max_body_bytes
-        self._admin = admin
+        self._mounts = {_first_segment(path): (path, mounted) for path, mounted in mounts.items()}
+        if len(self._mounts) != len(mounts):
+            raise ValueError("two applications cannot be mounted below one first segment")
         self._settle_seconds = settle_seconds
         self._running: set[asyncio.Future[None]] = set()
         self._starting: asyncio.Future[None] | None = None
@@ -140,8 +145,11 @@ class Application:
         """Serve one connection's scope, as the ASGI specification has it."""
         if scope["type"] == "http":
             await self._start()
-            if self._admin is not None and _is_admin(scope):
-                await self._admin({**scope, "root_path": scope.get("root_path", "") + ADMIN_PATH}, receive, send)
+            root = scope.get("root_path", "")
+            path = scope["path"].removeprefix(root)  # a path holds its root (ASGI's HTTP scope, `root_path`)
+            mounted = self._mounts.get(_first_segment(path))  # one look-up, however many there are
+            if mounted is not None and _is_below(path, mounted[0]):
+                await mounted[1]({**scope, "root_path": root + mounted[0]}, receive, send)
             else:
                 await self._http(scope, receive, send)
         elif scope["type"] == "lifespan":
@@ -215,10 +223,13 @@ class Application:
         await self._lifecycle.close()
 
 
-def _is_admin(scope: Scope) -> bool:
-    """Whether the path is the admin API's or below it; a path holds its root (ASGI's HTTP scope, `root_path`)."""
-    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-    return path == ADMIN_PATH or path.startswith(ADMIN_PATH + "/")
+def _first_segment(path: str) -> str:
+    """Of "/admin/v1/accounts" it is "admin"."""
+    return path[1:].partition("/")[0]
+
+
+def _is_below(path: str, mount: str) -> bool:
+    return path == mount or path.startswith(mount + "/")
 
 
 def _breaker(scope: Scope) -> Callable[[], object]:

@@ -44,6 +44,11 @@ class MemoryRecords:
         """Always."""
         return True
 
+    @property
+    def backlog(self) -> int:
+        """Nothing ever waits."""
+        return 0
+
     async def trail(self, response_id: str) -> Trail | None:
         """The provider of the newest exchange of that response id, and whether any of them was counted."""
         with self._lock:

@@ -88,6 +88,11 @@ class PostgresStore(PostgresRecords, PostgresLedger, PostgresDirectory):
         """False while the backlog is at its bound, and before the store is open."""
         return self._writer is not None and self._writer.accepting
 
+    @property
+    def backlog(self) -> int:
+        """How many items wait to be written, or are being written; nothing does before the store is open."""
+        return 0 if self._writer is None else self._writer.backlog
+
     def append(self, record: Record) -> None:
         """Take a record for writing: never waits, never raises. From any thread."""
         if self._writer is None:

@@ -76,7 +76,12 @@ class Writer:
     @property
     def accepting(self) -> bool:
         """False while the backlog is at its bound."""
-        return len(self._queue) + len(self._batch) < self._max_backlog and not self._task.done()
+        return self.backlog < self._max_backlog and not self._task.done()
+
+    @property
+    def backlog(self) -> int:
+        """How many items wait to be written, or are being written."""
+        return len(self._queue) + len(self._batch)
 
     def put_record(self, record: Record) -> None:
         """Take a record for writing: never waits, never raises. From any thread."""

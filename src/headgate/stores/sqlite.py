@@ -48,6 +48,11 @@ class SqliteStore:
         """False while the backlog is at its bound."""
         return self._writer.accepting
 
+    @property
+    def backlog(self) -> int:
+        """How many items wait to be written, or are being written."""
+        return self._writer.backlog
+
     async def aclose(self) -> None:
         """Write what is left and stop; what cannot be written in time is spilled for the next start."""
         await asyncio.to_thread(self._writer.close)

@@ -178,7 +178,12 @@ class Writer:
     @property
     def accepting(self) -> bool:
         """False while the backlog is at its bound."""
-        return len(self._queue) + len(self._batch) < self._max_backlog
+        return self.backlog < self._max_backlog
+
+    @property
+    def backlog(self) -> int:
+        """How many items wait to be written, or are being written."""
+        return len(self._queue) + len(self._batch)
 
     def close(self) -> None:
         """Write what is left and stop, within the time given; what cannot be written is spilled for the next start."""
@@ -240,6 +245,7 @@ class Writer:
             else:
                 self._note_success()
                 _tell(zip(self._batch.futures, answers, strict=True))
+                self._batch = _Batch()
                 return True
             if last_try:
                 return False
