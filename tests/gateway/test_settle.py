@@ -45,8 +45,8 @@ async def placed(store: MemoryStore | None = None) -> MemoryStore:
     return scene.store
 
 
-async def settle(store: MemoryStore, appraisal: Appraisal | None, held: Held | None = HOLD) -> None:
-    await Settler(store).settle(held, appraisal, record_of(appraisal), NOW_NS + 5)
+async def settle(store: MemoryStore, appraisal: Appraisal | None, held: Held | None = HOLD) -> Record:
+    return await Settler(store).settle(held, appraisal, record_of(appraisal), NOW_NS + 5)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ async def settle(store: MemoryStore, appraisal: Appraisal | None, held: Held | N
 )
 async def test_a_hold_is_resolved(appraisal: Appraisal, kinds: list[EntryKind], posted: int, state: HoldState) -> None:
     store = await placed()
-    await settle(store, appraisal)
+    assert await settle(store, appraisal) == record_of(appraisal)
     entries = [entry for _, entry in await store.entries(hold_id="ex_1")][::-1]
     assert [entry.kind for entry in entries] == [EntryKind.PLACE, *kinds]
     assert {(entry.at_ns, entry.note) for entry in entries[1:]} == {(NOW_NS + 5, "client_left")}
@@ -97,8 +97,9 @@ async def test_a_repeat_that_says_something_else_is_disputed_and_logged(
     store = await placed()
     await store.submit(Capture("ex_1", ACCOUNT, 12_000, NOW_NS))
     with caplog.at_level(logging.ERROR):
-        await settle(store, other)
+        told = await settle(store, other)
     (record,) = store.kept
+    assert told == record, "who is told of it is told what is kept"
     assert (record.bill.settled, record.bill.charge_nanos) == (Settled.DISPUTED, other.bill.charge_nanos)
     assert "could not be settled: exists_with_different_amount" in caplog.text
     account = await store.account(ACCOUNT)

@@ -119,6 +119,21 @@ async def test_what_becomes_of_an_orphan(
     assert len(scene.records()) == 1
 
 
+async def test_observers_are_told_once_of_what_was_swept() -> None:
+    class Observed:
+        def saw(self, record: Record) -> None:
+            seen.append(record)
+
+    seen: list[Record] = []
+    scene = await orphaned()
+    checkpoints = Checkpoints(scene.store, scene.gateway.live, scene.gateway.appraiser)
+    sweeper = Keeper(scene.store, NODE, checkpoints, lambda: NOW_NS, lease=Lease(), observers=[Observed()])
+    for _ in range(2):
+        await sweeper.sweep()
+        await asyncio.sleep(0)
+    assert seen == scene.records() != []
+
+
 async def test_the_record_of_a_died_exchange_tells_what_its_hold_knew() -> None:
     scene = await orphaned()
     await keeper(scene).sweep()

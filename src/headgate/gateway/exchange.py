@@ -139,7 +139,7 @@ class Gateway:
             forwarded = await self.conclude(running, forwarded)
         appraisal = forwarded.appraisal
         record = make_record(opening, request, reached, forwarded, _NO_BILL if appraisal is None else appraisal.bill)
-        await self.settler.settle(reached.held, appraisal, record, self.clock.wall_ns())
+        record = await self.settler.settle(reached.held, appraisal, record, self.clock.wall_ns())
         self.live.close(record)
         for observer in self.observers:  # each in a call of its own: what fails there is the loop's to report
             asyncio.get_running_loop().call_soon(observer.saw, record)

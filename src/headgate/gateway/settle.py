@@ -15,7 +15,7 @@ from headgate.gateway.hold import Held
 from headgate.ledger.commands import Capture, Place, Resolution, Void
 from headgate.ledger.entries import Outcome
 from headgate.ledger.store import Ledger, LedgerUnavailable
-from headgate.records import Record, RecordLog
+from headgate.records import Record, RecordLog, disputed
 
 _log = logging.getLogger("headgate.ledger")
 
@@ -48,14 +48,15 @@ class Settler:
         with suppress(LedgerUnavailable):  # then it is spilled, and given back at the next start
             await self.books.submit(Void(place.hold_id, place.account_id, place.at_ns, "the ledger was too slow"))
 
-    async def settle(self, held: Held | None, appraisal: Appraisal | None, record: Record, at_ns: int) -> None:
+    async def settle(self, held: Held | None, appraisal: Appraisal | None, record: Record, at_ns: int) -> Record:
         """Capture or void, once, and record it. Waits until it is on disk; without a hold the record just follows.
 
-        A charge that is not known captures nothing beyond what is known, and stays flagged on the bill.
+        A charge that is not known captures nothing beyond what is known, and stays flagged on the bill. Gives back the
+        record as it is kept.
         """
         if held is None or appraisal is None:
             self.books.append(record)
-            return
+            return record
         note = str(record.ending)
         resolution: Resolution
         if appraisal.captures:
@@ -68,3 +69,5 @@ class Settler:
             outcome = await self.books.settle(resolution, record)
             if not outcome.stands:
                 _log.error("%s could not be settled: %s; the books say %s", resolution, outcome.result, outcome.hold)
+                return disputed(record)
+        return record

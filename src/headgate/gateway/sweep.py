@@ -9,11 +9,12 @@ sweep, and two that sweep the same hold settle it once: the ledger sees to that.
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from headgate.errors import HeadgateError
 from headgate.gateway.checkpoint import Checkpoints
+from headgate.gateway.live import Observer
 from headgate.gateway.settle import Books
 from headgate.ledger.commands import Capture, Expire
 from headgate.ledger.entries import Hold
@@ -48,12 +49,15 @@ class Keeper:
         wall_ns: Callable[[], int],
         *,
         lease: Lease,
+        observers: Sequence[Observer] = (),
     ) -> None:
+        """`observers` are told of the exchanges of gateways that died, by whoever settles them."""
         self._books = books
         self._node = node
         self._checkpoints = checkpoints
         self._wall_ns = wall_ns
         self._lease = lease
+        self._observers = observers
         self._since: float | None = None
         """On the event loop's clock: since when this process has told without a gap that it lives."""
         self._last = 0.0
@@ -123,9 +127,12 @@ class Keeper:
         else:
             command = Expire(hold.hold_id, hold.account_id, now, note)
         charge = command.amount_nanos if isinstance(command, Capture) else 0
-        outcome = await self._books.settle(command, died(hold, charge, now))
+        record = died(hold, charge, now)
+        outcome = await self._books.settle(command, record)
         if outcome.entries:
             _log.warning("swept %s of %s: %s", hold.hold_id, hold.node, command)
+            for observer in self._observers:
+                asyncio.get_running_loop().call_soon(observer.saw, record)
 
 
 def _say_why(keeping: asyncio.Task[None]) -> None:
