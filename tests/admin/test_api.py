@@ -111,6 +111,7 @@ async def _used(api: Api) -> None:
     api.store.append(a_record("ex_8", provider="groq"))
     assert (await api("GET", "/records/ex_9")).body["usage"]["input_tokens"] == 100
     assert [r["exchange_id"] for r in (await api("GET", "/records")).body["data"]] == ["ex_9", "ex_8"]
+    assert (await api("GET", "/records/export?key=k")).body.count("\r\n") == 2
     rows = (await api("GET", "/usage?by=provider&since=2025-01-01T00:00:00Z")).body["rows"]
     assert {row["provider"]: row["input_tokens"] for row in rows} == {"openai": 100, "groq": 100}
     assert (await api("GET", "/prices?model=gpt-4o")).body["data"][0]["rates"][0]["usd"] == "2.5"

@@ -1,9 +1,10 @@
+import inspect
 import re
 
 import pytest
 
 from headgate.access.budgets import Scope, Window
-from headgate.admin import handlers
+from headgate.admin import downloads, handlers
 from headgate.admin.routes import OPERATIONS, PATH_PARAMETERS, By, Operation
 from headgate.stores.summary import GroupBy
 
@@ -11,8 +12,12 @@ each = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: op
 
 
 def test_every_handler_is_in_the_table_once() -> None:
-    named = {name for name, value in vars(handlers).items() if getattr(value, "__module__", "") == handlers.__name__}
-    written = {name for name in named if not name.startswith("_") and name.islower()}
+    written = [
+        name
+        for home in (handlers, downloads)
+        for name, value in vars(home).items()
+        if inspect.iscoroutinefunction(value) and value.__module__ == home.__name__ and not name.startswith("_")
+    ]
     assert sorted(operation.name for operation in OPERATIONS) == sorted(written)
     assert len({(operation.method, operation.path) for operation in OPERATIONS}) == len(OPERATIONS)
 

@@ -7,8 +7,10 @@
     bodies.py    what goes in over the wire, as types
     views.py     what comes back, as types
     records.py   RecordReader: what is asked of a record log; the JSON of a record
+    export.py    records as rows of one width: CSV and JSON lines
     prices.py    the JSON of a price
     handlers.py  one small function for each operation of the API
+    downloads.py handlers whose answer is a file, made as the client takes it
     routes.py    the table of operations: method, path, types, statuses
     openapi.py   the OpenAPI document, made from the table
     signin.py    the door: admin keys

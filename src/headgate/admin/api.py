@@ -8,13 +8,13 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from headgate import __version__
 from headgate.admin import signin
-from headgate.admin.handlers import Call, Desk
+from headgate.admin.handlers import Call, Desk, Download
 from headgate.admin.office import Office
 from headgate.admin.openapi import IDEMPOTENCY_KEY, document
 from headgate.admin.prices import PriceFinder
@@ -74,6 +74,8 @@ def _endpoint(desk: Desk, operations: Mapping[str, Operation]) -> Callable[[Requ
     async def serve(request: Request) -> Response:
         operation = operations["GET" if request.method == "HEAD" else request.method]
         answer = await operation.handler(desk, await _call(operation, request))
+        if isinstance(answer, Download):
+            return _file(answer, bare=request.method == "HEAD")
         if answer.value is None:
             return Response(status_code=answer.status, headers=_HEADERS)
         return _json(answer.status, msgspec.json.encode(answer.value))
@@ -168,6 +170,12 @@ async def _tell_gone(_: Request, __: ClientDisconnect) -> Response:
 async def _tell_fault(_: Request, __: Exception) -> Response:
     """A fault of ours; the server logs it."""
     return error_response(HeadgateError("A fault of the gateway's own; its log has more."))
+
+
+def _file(answer: Download, *, bare: bool) -> Response:
+    """A file as it is made; when the client leaves, so does whoever makes it."""
+    headers = {**_HEADERS, "content-disposition": f'attachment; filename="{answer.filename}"'}
+    return StreamingResponse(() if bare else answer.chunks, headers=headers, media_type=answer.media_type)
 
 
 def _json(status: int, body: bytes, headers: Mapping[str, str] = {}) -> Response:

@@ -3,7 +3,7 @@
 The first line of each docstring stands in the OpenAPI document.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -52,6 +52,15 @@ class Answer(NamedTuple):
 
     value: Any
     status: int = 200
+
+
+class Download(NamedTuple):
+    """A file that goes back piece by piece, as it is made."""
+
+    media_type: str
+    filename: str
+    chunks: AsyncIterator[bytes]
+    """The first is at hand: what can be refused has been refused."""
 
 
 # Accounts
@@ -215,9 +224,8 @@ async def remove_budget(desk: Desk, call: Call) -> Answer:
 async def list_records(desk: Desk, call: Call) -> Answer:
     """Records of exchanges, newest first."""
     query = call.query
-    named = {name: _given(getattr(query, name)) for name in ("key", "account", "model", "provider")}
     before = None if query.cursor is UNSET else _place(query.cursor)
-    found = await desk.records.search(Wanted(_since(query), **named), query.limit + 1, before)
+    found = await desk.records.search(wanted(query), query.limit + 1, before)
 
     def place(record: Record) -> tuple[int, str]:
         return record.started_at_ns, record.exchange_id
@@ -246,6 +254,12 @@ async def list_prices(desk: Desk, call: Call) -> Answer:
 
 
 # Parameters and pages
+
+
+def wanted(query: Any) -> Wanted:
+    """The records that a query filters for."""
+    named = {name: _given(getattr(query, name)) for name in ("key", "account", "model", "provider")}
+    return Wanted(_since(query), **named)
 
 
 def _given(value: Any) -> Any:

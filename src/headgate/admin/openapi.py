@@ -82,7 +82,7 @@ def _operation(operation: Operation, schema_of: dict[str, Any], components: dict
         "summary": operation.summary,
         "tags": [operation.path.split("/")[1]],
         "parameters": _parameters(operation, schema_of, components),
-        "responses": {str(status): _response(status, answer) for status in operation.statuses}
+        "responses": {str(status): _success(operation, status, answer) for status in operation.statuses}
         | {str(status): _response(status, schema_of[repr(ErrorView)]) for status in sorted(refusals)},
     }
     if operation.body is not None:
@@ -105,6 +105,13 @@ def _parameters(operation: Operation, schema_of: dict[str, Any], components: dic
         schema = {"type": "string", "pattern": ENTRY_ID, "description": description}
         told.append({"name": IDEMPOTENCY_KEY, "in": "header", "required": False, "schema": schema})
     return told
+
+
+def _success(operation: Operation, status: int, schema: dict[str, Any] | None) -> dict[str, Any]:
+    if not operation.downloads:
+        return _response(status, schema)
+    file = {"schema": {"type": "string"}}
+    return _response(status, None) | {"content": dict.fromkeys(operation.downloads, file)}
 
 
 def _response(status: int, schema: dict[str, Any] | None) -> dict[str, Any]:

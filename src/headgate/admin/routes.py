@@ -9,12 +9,13 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from headgate.access.budgets import Scope, Window
-from headgate.admin import bodies, handlers, texts, views
-from headgate.admin.handlers import Answer, Call, Desk
+from headgate.admin import bodies, downloads, handlers, texts, views
+from headgate.admin.export import Format
+from headgate.admin.handlers import Answer, Call, Desk, Download
 from headgate.admin.prices import PriceView
 from headgate.admin.records import RecordView
 
-Handler = Callable[[Desk, Call], Awaitable[Answer]]
+Handler = Callable[[Desk, Call], Awaitable[Answer | Download]]
 
 
 class By(StrEnum):
@@ -70,7 +71,7 @@ class BudgetQuery(Paging, frozen=True, kw_only=True):
     subject: bodies.Name | UnsetType = UNSET
 
 
-class RecordQuery(Paging, frozen=True, kw_only=True):
+class RecordFilter(_Query, frozen=True, kw_only=True):
     """Which records. A key by its name or id; the model that served, or else the one asked for."""
 
     since: bodies.Moment | UnsetType = UNSET
@@ -78,6 +79,19 @@ class RecordQuery(Paging, frozen=True, kw_only=True):
     account: Text | UnsetType = UNSET
     model: Text | UnsetType = UNSET
     provider: Text | UnsetType = UNSET
+
+
+class RecordQuery(RecordFilter, frozen=True, kw_only=True):
+    """A page of records."""
+
+    limit: Limit = 100
+    cursor: Place | UnsetType = UNSET
+
+
+class ExportQuery(RecordFilter, frozen=True, kw_only=True):
+    """Which records, and as what."""
+
+    format: Format = Format.CSV
 
 
 class UsageQuery(_Query, frozen=True, kw_only=True):
@@ -191,6 +205,8 @@ class Operation:
     """Takes an Idempotency-Key."""
     refusals: tuple[int, ...] = ()
     """Statuses of errors, beside those that any operation may have."""
+    downloads: tuple[str, ...] = ()
+    """The content types of a success that is a file and not JSON."""
 
     @property
     def name(self) -> str:
@@ -235,6 +251,8 @@ OPERATIONS: tuple[Operation, ...] = (
               refusals=(404, *_WRITING)),
     Operation("DELETE", _BUDGET, handlers.remove_budget, None, (204,), refusals=(404, *_WRITING)),
     Operation("GET", "/records", handlers.list_records, RecordPage, query=RecordQuery),
+    Operation("GET", "/records/export", downloads.export_records, None, query=ExportQuery,
+              downloads=tuple(form.media_type for form in Format)),
     Operation("GET", "/records/{exchange_id}", handlers.get_record, RecordView, refusals=(404,)),
     Operation("GET", "/usage", handlers.get_usage, UsageRows, query=UsageQuery),
     Operation("GET", "/prices", handlers.list_prices, Prices, query=PriceQuery),
