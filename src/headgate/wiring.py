@@ -140,7 +140,7 @@ def _admin(settings: Settings, store: Store, secret: bytes, book: PriceBook) -> 
     office = Office(store, store, secret, time.time_ns, os.urandom)
     providers = sorted({deployment.provider.name for deployment in settings.deployments})
     prices = prices_from(book, providers, time.time_ns)
-    return admin_application(office, StoreRecords(store), prices, settings.admin_keys)
+    return admin_application(office, StoreRecords(store), prices, settings.admin_keys, secret)
 
 
 def _forwarder(settings: Settings, upstream: HttpUpstream) -> Forwarder:

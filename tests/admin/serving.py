@@ -15,11 +15,14 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from headgate.admin.api import admin_application
+from headgate.admin.handlers import Desk
 from headgate.admin.office import Office
 from headgate.admin.openapi import document
+from headgate.admin.passes import Passes
 from headgate.admin.prices import PriceFinder
 from headgate.admin.records import RecordReader
 from headgate.admin.routes import OPERATIONS
+from headgate.admin.signin import AdminKeys
 from headgate.ledger.store import Ledger
 from headgate.net.server import bind
 from headgate.stores.memory import MemoryStore
@@ -51,6 +54,14 @@ def an_office(store: MemoryStore, clock: Callable[[], int] | None = None, ledger
         ledger or store, store, SECRET, clock or Clock(), lambda size: next(numbers).to_bytes(size, "big"),
         patience_seconds=30,
     )  # fmt: skip
+
+
+def a_desk(store: MemoryStore) -> Desk:
+    """Whom handlers ask, over a store."""
+    clock = Clock()
+    return Desk(
+        an_office(store), StoreRecords(store), lambda _: (), clock, AdminKeys(KEYS), Passes(SECRET, KEYS, clock)
+    )
 
 
 class Got(NamedTuple):
@@ -132,7 +143,7 @@ async def served(
     """The API under uvicorn on a free port, mounted at /admin/v1, on an empty store."""
     store, clock = MemoryStore(), Clock()
     office = office_of(store, clock)
-    inside = admin_application(office, reader_of(store), prices, keys, clock_ns=clock, wait=wait)
+    inside = admin_application(office, reader_of(store), prices, keys, SECRET, clock_ns=clock, wait=wait)
     application = Starlette(routes=[Mount("/admin/v1", app=inside)])
     taken = bind("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(application, log_config=None, access_log=False, ws="none"))

@@ -37,6 +37,7 @@ async def test_every_documented_operation_does_what_it_says() -> None:
         await _holds(api)
         await _keys_and_budgets(api)
         await _used(api)
+        await _session(api)
         assert (await api("GET", "/openapi.json")).body == DOCUMENT | {"info": (await _info(api))}
         documented = {(method.upper(), path) for path, operations in DOCUMENT["paths"].items() for method in operations}
         assert api.called == documented
@@ -103,6 +104,12 @@ async def _keys_and_budgets(api: Api) -> None:
     assert [b["subject"] for b in (await api("GET", "/budgets?scope=tag")).body["data"]] == ["red"]
     revoked = await api("POST", f"/keys/{key_id}/revoke")
     assert (revoked.body["good"], revoked.body["revoked_at"] is None) == (False, False)
+
+
+async def _session(api: Api) -> None:
+    assert (await api("POST", "/session", {"key": KEY})).body["name"] == "ada"
+    assert (await api("GET", "/session")).body == {"name": "ada", "expires_at": None}
+    assert (await api("DELETE", "/session")).status == 204
 
 
 async def _used(api: Api) -> None:
@@ -318,4 +325,4 @@ async def test_a_fault_of_ours_tells_nothing_of_the_inside(caplog: pytest.LogCap
 def test_a_short_admin_key_stops_the_start() -> None:
     store = MemoryStore()
     with pytest.raises(ValueError, match="16"):
-        admin_application(an_office(store), StoreRecords(store), lambda _: (), {"ada": "short"})
+        admin_application(an_office(store), StoreRecords(store), lambda _: (), {"ada": "short"}, SECRET)

@@ -7,11 +7,10 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from headgate.admin import handlers
-from headgate.admin.handlers import Answer, Call, Desk
+from headgate.admin.handlers import Answer, Call
 from headgate.admin.routes import OPERATIONS, Paging, RecordQuery
 from headgate.stores.memory import MemoryStore
-from headgate.wiring import StoreRecords
-from tests.admin.serving import Clock, an_office
+from tests.admin.serving import a_desk
 from tests.stores.examples import a_record
 
 PLACES = st.lists(st.tuples(st.integers(0, 5), st.text("ab.", min_size=1, max_size=3)), unique=True, max_size=12)
@@ -47,7 +46,7 @@ def test_a_page_goes_on_although_the_item_at_its_cursor_is_gone() -> None:
 async def test_a_cursor_beyond_every_number_is_no_fault() -> None:
     store = MemoryStore()
     store.append(a_record("ex_1"))
-    desk = Desk(an_office(store), StoreRecords(store), lambda _: (), Clock())
+    desk = a_desk(store)
     query = RecordQuery(cursor="9999999999999999999.x")
     assert len((await handlers.list_records(desk, Call({}, query, None, None, "ada"))).value["data"]) == 1
 

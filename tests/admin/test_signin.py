@@ -8,8 +8,9 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from headgate.admin.api import error_response
-from headgate.admin.signin import ACTOR, Door
-from tests.admin.serving import served
+from headgate.admin.passes import Passes
+from headgate.admin.signin import VISIT, AdminKeys, Door
+from tests.admin.serving import SECRET, Clock, served
 
 KEYS = ("the first admin key", "the second admin key é")
 
@@ -37,7 +38,7 @@ async def answer(door: Door, *authorization: bytes) -> tuple[int, bytes]:
 
 async def inside(scope: Scope, receive: Receive, send: Send) -> None:
     """Tells who came in."""
-    await PlainTextResponse(scope[ACTOR])(scope, receive, send)
+    await PlainTextResponse(scope[VISIT].name)(scope, receive, send)
 
 
 def a_door(*keys: str, waits: list[str] | None = None) -> Door:
@@ -45,7 +46,8 @@ def a_door(*keys: str, waits: list[str] | None = None) -> Door:
         if waits is not None:
             waits.append("waited")
 
-    return Door(inside, {f"key {n}": key for n, key in enumerate(keys)}, error_response, wait)
+    named = {f"key {n}": key for n, key in enumerate(keys)}
+    return Door(inside, AdminKeys(named, wait), Passes(SECRET, named, Clock()), error_response)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +56,6 @@ def a_door(*keys: str, waits: list[str] | None = None) -> Door:
         ([b"Bearer the first admin key"], True),
         ([b"bearer  the first admin key "], True),
         ([b"Bearer " + KEYS[1].encode()], True),
-        ([], False),
         ([b""], False),
         ([b"Bearer"], False),
         ([b"Bearer "], False),
@@ -68,6 +69,30 @@ async def test_who_is_let_in(authorization: list[bytes], let_in: bool) -> None:
     waits: list[str] = []
     assert await status(a_door(*KEYS, waits=waits), *authorization) == (200 if let_in else 401)
     assert waits == ([] if let_in else ["waited"]), "only a refusal is slow"
+
+
+async def test_who_brings_nothing_has_not_guessed() -> None:
+    waits: list[str] = []
+    assert await status(a_door(*KEYS, waits=waits)) == 401
+    assert waits == []
+
+
+async def test_a_flood_of_guesses_does_not_pile_up_and_keeps_nobody_out() -> None:
+    let_go = asyncio.Event()
+
+    async def wait() -> None:
+        await let_go.wait()
+
+    keys = AdminKeys({"ada": KEYS[0]}, wait)
+    door = Door(inside, keys, Passes(SECRET, {}, Clock()), error_response)
+    guesses = [asyncio.create_task(status(door, b"Bearer a wrong key")) for _ in range(150)]
+    await asyncio.sleep(0)
+    done, waiting = await asyncio.wait(guesses, timeout=0.1)
+    assert [task.result() for task in done] == [429] * 50
+    assert await status(door, b"Bearer " + KEYS[0].encode()) == 200
+    let_go.set()
+    assert await asyncio.gather(*waiting) == [401] * 100
+    assert await status(door, b"Bearer a wrong key") == 401, "and then the next ones wait"
 
 
 async def test_who_came_in_is_told_by_the_name_of_his_key() -> None:

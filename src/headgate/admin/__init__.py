@@ -14,6 +14,9 @@
     routes.py    the table of operations: method, path, types, statuses
     openapi.py   the OpenAPI document, made from the table
     signin.py    the door: admin keys
+    passes.py    what a browser gets at sign-in
+    cookies.py   where it keeps that, and whose page asks
+    session.py   the handlers of /session
     api.py       admin_application: all of it as an ASGI application
 
 The door stands before everything, the table decides what there is, and a handler only calls the office.

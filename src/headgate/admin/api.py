@@ -17,6 +17,7 @@ from headgate.admin import signin
 from headgate.admin.handlers import Call, Desk, Download
 from headgate.admin.office import Office
 from headgate.admin.openapi import IDEMPOTENCY_KEY, document
+from headgate.admin.passes import Passes
 from headgate.admin.prices import PriceFinder
 from headgate.admin.records import RecordReader
 from headgate.admin.routes import OPERATIONS, PATH_PARAMETERS, Operation
@@ -42,15 +43,19 @@ def admin_application(
     records: RecordReader,
     prices: PriceFinder,
     keys: Mapping[str, str],
+    secret: bytes,
     *,
     clock_ns: Callable[[], int] = time.time_ns,
     wait: Callable[[], Awaitable[None]] = signin.pause,
 ) -> ASGIApp:
     """The admin API. `keys` are the admin keys by their names; `wait` is what a wrong one has to sit through.
 
+    `secret` is what passes are signed with, the same in all processes of one database.
+
     Raises ValueError if a key is too short. Where there is none at all, every request is answered with 404.
     """
-    desk = Desk(office, records, prices, clock_ns)
+    known, passes = signin.AdminKeys(keys, wait), Passes(secret, keys, clock_ns)
+    desk = Desk(office, records, prices, clock_ns, known, passes)
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
@@ -67,7 +72,8 @@ def admin_application(
     }
     inside = Starlette(routes=routes, exception_handlers=handlers)
     inside.router.redirect_slashes = False
-    return signin.Door(inside, keys, error_response, wait)
+    ways_in = {(operation.method, operation.path) for operation in OPERATIONS if operation.way_in}
+    return signin.Door(inside, known, passes, error_response, ways_in)
 
 
 def _endpoint(desk: Desk, operations: Mapping[str, Operation]) -> Callable[[Request], Awaitable[Response]]:
@@ -77,8 +83,8 @@ def _endpoint(desk: Desk, operations: Mapping[str, Operation]) -> Callable[[Requ
         if isinstance(answer, Download):
             return _file(answer, bare=request.method == "HEAD")
         if answer.value is None:
-            return Response(status_code=answer.status, headers=_HEADERS)
-        return _json(answer.status, msgspec.json.encode(answer.value))
+            return Response(status_code=answer.status, headers={**_HEADERS, **answer.headers})
+        return _json(answer.status, msgspec.json.encode(answer.value), answer.headers)
 
     return serve
 
@@ -104,7 +110,8 @@ async def _call(operation: Operation, request: Request) -> Call:
         data, shape = await _body(request), operation.body
         body = _checked(lambda: msgspec.convert(_DECODER.decode(data), shape))
     key = request.headers.get(IDEMPOTENCY_KEY) if operation.idempotent else None
-    return Call(path, query, body, key, request.scope[signin.ACTOR])
+    visit: signin.Visit = request.scope[signin.VISIT]
+    return Call(path, query, body, key, visit.name, visit)
 
 
 def _path_value(name: str, text: str) -> Any:
@@ -145,6 +152,7 @@ def error_response(error: HeadgateError) -> Response:
     """An error as the API tells it."""
     told = {"error": {"code": error.code, "message": error.message, "param": error.param}}
     headers = {"www-authenticate": "Bearer"} if error.status == 401 else {}
+    headers |= {"retry-after": "1"} if error.status == 429 else {}
     return _json(error.status, msgspec.json.encode(told), headers)
 
 

@@ -40,6 +40,12 @@ class _Body(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass
 
 
+class SignIn(_Body, frozen=True, kw_only=True):
+    """An admin key."""
+
+    key: Annotated[str, Meta(min_length=1, max_length=1_000)]
+
+
 class Prepaid(_Body, frozen=True, kw_only=True, tag_field="kind", tag="prepaid"):
     """An account that spends what was paid in."""
 

@@ -3,8 +3,9 @@
 The first line of each docstring stands in the OpenAPI document.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -12,8 +13,10 @@ from msgspec import UNSET
 
 from headgate.admin import bodies, views
 from headgate.admin.office import Office
+from headgate.admin.passes import Passes
 from headgate.admin.prices import PriceFinder
 from headgate.admin.records import RecordReader, record_view, with_dollars
+from headgate.admin.signin import AdminKeys, Visit
 from headgate.admin.terms import KeyTerms
 from headgate.admin.texts import nanos_from_usd
 from headgate.errors import NotFound
@@ -34,6 +37,8 @@ class Desk:
     records: RecordReader
     prices: PriceFinder
     clock_ns: Callable[[], int]
+    keys: AdminKeys
+    passes: Passes
 
 
 class Call(NamedTuple):
@@ -45,6 +50,7 @@ class Call(NamedTuple):
     idempotency_key: str | None
     actor: str
     """Who asks: the name of his admin key."""
+    visit: Visit = Visit("", None, "", "", secure=False)
 
 
 class Answer(NamedTuple):
@@ -52,6 +58,7 @@ class Answer(NamedTuple):
 
     value: Any
     status: int = 200
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 class Download(NamedTuple):

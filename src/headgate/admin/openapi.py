@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from headgate.admin import cookies
 from headgate.admin.routes import PATH_PARAMETERS, Operation
 from headgate.admin.texts import ENTRY_ID
 from headgate.admin.views import ErrorView
@@ -17,14 +18,16 @@ _WHY = {
     201: "Made.",
     204: "Gone.",
     400: "The request cannot be understood; `param` names what is wrong with it.",
-    401: "No admin key, or none that is known.",
+    401: "No admin key or sign-in, or none that is known.",
+    403: "A sign-in was used by a page that is not this gateway's own.",
     404: "There is none of that name.",
     405: "The path has no such method.",
     409: "It contradicts what is there already.",
     413: "The body is too large.",
+    429: "Too many wrong admin keys are being tried.",
     503: "The database does not take changes now.",
 }
-_ALWAYS = (400, 401, 405)
+_ALWAYS = (400, 401, 403, 405, 429)
 _SCHEMAS = "#/components/schemas/{name}"
 
 
@@ -45,11 +48,14 @@ def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
             "description": "Accounts, credit, keys, budgets, records, usage and prices of a headgate gateway.",
         },
         "servers": [{"url": "/admin/v1"}],
-        "security": [{"adminKey": []}],
+        "security": [{"adminKey": []}, {"session": []}],
         "paths": paths,
         "components": {
             "schemas": {name: schema for name, schema in components.items() if name not in _query_names(operations)},
-            "securitySchemes": {"adminKey": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "adminKey": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": cookies.NAME},
+            },
         },
     }
     # Defaults are Python's values; what a reader sees is JSON's.
@@ -85,6 +91,8 @@ def _operation(operation: Operation, schema_of: dict[str, Any], components: dict
         "responses": {str(status): _success(operation, status, answer) for status in operation.statuses}
         | {str(status): _response(status, schema_of[repr(ErrorView)]) for status in sorted(refusals)},
     }
+    if operation.way_in:
+        told["security"] = []
     if operation.body is not None:
         told["requestBody"] = {"required": True, "content": _json(schema_of[repr(operation.body)])}
     return told

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from headgate.access.budgets import Scope, Window
-from headgate.admin import bodies, downloads, handlers, texts, views
+from headgate.admin import bodies, downloads, handlers, session, texts, views
 from headgate.admin.export import Format
 from headgate.admin.handlers import Answer, Call, Desk, Download
 from headgate.admin.prices import PriceView
@@ -207,6 +207,8 @@ class Operation:
     """Statuses of errors, beside those that any operation may have."""
     downloads: tuple[str, ...] = ()
     """The content types of a success that is a file and not JSON."""
+    way_in: bool = False
+    """Needs no key: it is where one is shown."""
 
     @property
     def name(self) -> str:
@@ -224,6 +226,9 @@ _BUDGET = "/budgets/{scope}/{subject}/{window}"
 _NEW, _WRITING = (200, 201), (409, 503)
 
 OPERATIONS: tuple[Operation, ...] = (
+    Operation("POST", "/session", session.sign_in, views.SessionView, body=bodies.SignIn, way_in=True),
+    Operation("GET", "/session", session.get_session, views.SessionView),
+    Operation("DELETE", "/session", session.sign_out, None, (204,), way_in=True),
     Operation("GET", "/accounts", handlers.list_accounts, AccountPage, query=Paging),
     Operation("GET", _ACCOUNT, handlers.get_account, views.AccountView, refusals=(404,)),
     Operation("PUT", _ACCOUNT, handlers.put_account, views.AccountView, _NEW, body=bodies.AccountTerms,

@@ -21,6 +21,13 @@ from headgate.ledger.entries import Account, AccountKind, Entry, EntryKind, Hold
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class SessionView(Struct, frozen=True, kw_only=True):
+    """Who has signed in, by the name of his admin key; null is without an end."""
+
+    name: str
+    expires_at: datetime | None
+
+
 class AccountView(Struct, frozen=True, kw_only=True):
     """An account as it stands. Available is what is posted less what is held."""
 
@@ -278,6 +285,11 @@ def budget_view(standing: Standing) -> BudgetView:
         left_nanos=left,
         left_usd=usd_from_nanos(left),
     )
+
+
+def session_view(name: str, expires_at_ns: int | None) -> SessionView:
+    """A visit for the wire."""
+    return SessionView(name=name, expires_at=None if expires_at_ns is None else moment(expires_at_ns))
 
 
 def moment(at_ns: int) -> datetime:
