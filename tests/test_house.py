@@ -19,7 +19,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 LAYERS: dict[str, int] = {
     "errors": 0, "money": 0, "usage": 0,
     "framing": 1, "jsontext": 1, "pricing": 1, "ledger": 1, "records": 1,
-    "dialects": 2, "settlement": 2, "access": 2,
+    "dialects": 2, "settlement": 2, "access": 2, "audit": 2,
     "providers": 3,
     "routing": 4,
     "gateway": 5, "sections": 5,

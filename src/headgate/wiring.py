@@ -13,6 +13,7 @@ from headgate.access.keys import Keys
 from headgate.admin.api import admin_application
 from headgate.admin.office import Office
 from headgate.admin.prices import prices_from
+from headgate.audit.log import AuditLog
 from headgate.config import Settings, access_secret, catalogue_data, price_data
 from headgate.gateway.appraise import Appraiser
 from headgate.gateway.checkpoint import Checkpoints
@@ -46,8 +47,8 @@ from headgate.tokenizer import Tokenizer
 _MIB = 1024 * 1024
 
 
-class Store(Books, Directory, Protocol):
-    """One database: records, ledger, keys and budgets."""
+class Store(Books, Directory, AuditLog, Protocol):
+    """One database: records, ledger, keys, budgets and the audit log."""
 
     async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> list[Record]:
         """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""

@@ -4,6 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from headgate.access.directory import Directory
+from headgate.audit.log import AuditLog
 from headgate.ledger.commands import Resolution
 from headgate.ledger.entries import Outcome
 from headgate.ledger.store import Ledger
@@ -11,7 +12,7 @@ from headgate.records import Record, RecordLog, Wanted
 from headgate.stores.summary import GroupBy, UsageRow
 
 
-class Store(RecordLog, Ledger, Directory, Protocol):
+class Store(RecordLog, Ledger, Directory, AuditLog, Protocol):
     """What every store is, and the questions about records."""
 
     async def settle(self, resolution: Resolution, record: Record) -> Outcome: ...

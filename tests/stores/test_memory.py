@@ -5,6 +5,7 @@ import pytest
 
 from headgate.records import Trail
 from headgate.stores.memory import MemoryStore
+from tests.stores.audit_conformance import AuditConformance
 from tests.stores.conformance import Conformance
 from tests.stores.directory_conformance import DirectoryConformance
 from tests.stores.examples import a_record
@@ -42,6 +43,10 @@ class TestMemoryLedger(LedgerConformance):
 
 
 class TestMemoryDirectory(DirectoryConformance):
+    pass
+
+
+class TestMemoryAudit(AuditConformance):
     pass
 
 

@@ -21,6 +21,7 @@ from headgate.ledger.store import LedgerUnavailable
 from headgate.stores.postgres import PostgresStore
 from headgate.stores.postgres_link import Away
 from tests.postgres_server import PASSWORD, PostgresDatabase
+from tests.stores.audit_conformance import DurableAuditConformance
 from tests.stores.conformance import Conformance
 from tests.stores.directory_conformance import DurableDirectoryConformance
 from tests.stores.examples import a_record
@@ -64,6 +65,10 @@ class TestPostgresLedger(DurableLedgerConformance):
 
 
 class TestPostgresDirectory(DurableDirectoryConformance):
+    pass
+
+
+class TestPostgresAudit(DurableAuditConformance):
     pass
 
 

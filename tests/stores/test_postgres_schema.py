@@ -5,6 +5,7 @@ import asyncpg
 import pytest
 
 from headgate.errors import ConfigError
+from headgate.stores.audit_rows import DEED, TRANSCRIPT
 from headgate.stores.directory_rows import BUDGET, KEY
 from headgate.stores.ledger_rows import ACCOUNT, COUNTER, ENTRY, HOLD
 from headgate.stores.postgres_schema import MIGRATIONS, identity_of, migrate
@@ -25,6 +26,7 @@ async def test_the_tables_have_the_columns_of_the_rows(db: asyncpg.Connection) -
         ("records", COLUMNS, {"arrival"}), ("accounts", ACCOUNT, set()), ("holds", HOLD, set()),
         ("entries", ENTRY, {"serial"}), ("counters", COUNTER, set()), ("virtual_keys", KEY, set()),
         ("budgets", [name.strip('"') for name in BUDGET], set()),
+        ("deeds", DEED, {"serial"}), ("transcripts", TRANSCRIPT, set()),
     ):  # fmt: skip
         query = "SELECT column_name::text FROM information_schema.columns WHERE table_name = $1"
         assert {name for (name,) in await db.fetch(query, table)} == {*columns, *own}, table
@@ -81,6 +83,28 @@ async def test_entries_stay(db: asyncpg.Connection, change: str) -> None:
     with pytest.raises(asyncpg.RaiseError, match="never changed or removed"):
         await db.execute(change)
     assert await db.fetchval("SELECT count(*) FROM entries") == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE deeds SET status = 200 WHERE serial = 2",
+        "UPDATE deeds SET detail = '' WHERE serial = 2",
+        "UPDATE deeds SET actor = 'mallory' WHERE serial = 1",
+        "UPDATE deeds SET at_ns = 5, status = 200 WHERE serial = 1",
+        "DELETE FROM deeds",
+        "TRUNCATE deeds",
+    ],
+)
+async def test_deeds_stay_as_they_are(db: asyncpg.Connection, change: str) -> None:
+    await migrate(db, "db")
+    await db.execute("INSERT INTO deeds VALUES (DEFAULT, 'd1', 1, 'ops', 'top_up', 'account/a', NULL, '{}')")
+    await db.execute("INSERT INTO deeds VALUES (DEFAULT, 'd2', 1, 'ops', 'top_up', 'account/a', 201, '{}')")
+    before = await db.fetch("SELECT * FROM deeds ORDER BY serial")
+    with pytest.raises(asyncpg.RaiseError, match="never removed, nor changed"):
+        await db.execute(change)
+    assert await db.fetch("SELECT * FROM deeds ORDER BY serial") == before
+    await db.execute("UPDATE deeds SET status = 201, subject = 'account/b', detail = '{}' WHERE serial = 1")
 
 
 async def test_a_hold_has_one_resolution_whoever_writes_it(db: asyncpg.Connection) -> None:

@@ -140,3 +140,24 @@ def test_each_file_has_a_mark_of_its_own() -> None:
             migrate(db, HERE)
             marks.update(db.execute("SELECT mark FROM file_mark"))
     assert len(marks) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE deeds SET status = 200 WHERE serial = 2",
+        "UPDATE deeds SET detail = '' WHERE serial = 2",
+        "UPDATE deeds SET actor = 'mallory' WHERE serial = 1",
+        "UPDATE deeds SET at_ns = 5, status = 200 WHERE serial = 1",
+        "DELETE FROM deeds",
+    ],
+)
+def test_deeds_stay_as_they_are(db: sqlite3.Connection, change: str) -> None:
+    migrate(db, HERE)
+    db.execute("INSERT INTO deeds VALUES (1, 'd1', 1, 'ops', 'top_up', 'account/a', NULL, '{}')")
+    db.execute("INSERT INTO deeds VALUES (2, 'd2', 1, 'ops', 'top_up', 'account/a', 201, '{}')")
+    before = db.execute("SELECT * FROM deeds ORDER BY serial").fetchall()
+    with pytest.raises(sqlite3.IntegrityError, match=r"never (removed|changed)"):
+        db.execute(change)
+    assert db.execute("SELECT * FROM deeds ORDER BY serial").fetchall() == before
+    db.execute("UPDATE deeds SET status = 201, subject = 'account/b', detail = '{}' WHERE serial = 1")

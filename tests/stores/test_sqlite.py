@@ -9,6 +9,7 @@ import pytest
 
 from headgate.errors import Busy
 from headgate.stores.sqlite import SqliteStore
+from tests.stores.audit_conformance import DurableAuditConformance
 from tests.stores.conformance import DurableConformance
 from tests.stores.directory_conformance import DurableDirectoryConformance
 from tests.stores.factory import StoreFactory
@@ -56,6 +57,10 @@ class TestSqliteLedger(DurableLedgerConformance):
 
 
 class TestSqliteDirectory(DurableDirectoryConformance):
+    pass
+
+
+class TestSqliteAudit(DurableAuditConformance):
     pass
 
 

@@ -1,4 +1,6 @@
-"""Where everything is kept: the only home of SQL. A store is a RecordLog, a Ledger and a Directory in one database.
+"""Where everything is kept: the only home of SQL.
+
+A store is a RecordLog, a Ledger, a Directory and an AuditLog in one database.
 
     memory.py            MemoryStore: dictionaries, for tests and for mounting headgate in another application
     sqlite.py            SqliteStore: one file; `postgres.py` is the same on a server
@@ -21,9 +23,11 @@ For all:
 
     rows.py, ledger_rows.py, directory_rows.py   values as rows, and back
     records_sql.py       the questions about records
+    audit_rows.py, audit_sql.py, audit_paging.py   the audit log's rows, questions and pages; audit_sqlite.py,
+                         audit_postgres.py and audit_memory.py are what the three stores make of them
     storable.py          what a database can keep
     summary.py           UsageRow: what the records of a model, provider, key or day add up to
 
-`tests/stores/conformance.py`, `ledger_conformance.py` and `directory_conformance.py` hold every store to the same
-behaviour.
+`tests/stores/conformance.py`, `ledger_conformance.py`, `directory_conformance.py` and
+`audit_conformance.py` hold every store to the same behaviour.
 """

@@ -12,6 +12,7 @@ from headgate.ledger.entries import Account, Counter, Entry, Hold, HoldState, Ou
 from headgate.ledger.machine import Books
 from headgate.ledger.store import LedgerUnavailable, Sums
 from headgate.records import Record, Trail, Wanted, disputed
+from headgate.stores.audit_memory import MemoryAudit
 from headgate.stores.storable import require_storable, storable
 from headgate.stores.summary import GroupBy, UsageRow, summarise
 
@@ -229,13 +230,14 @@ class MemoryDirectory:
         return replace(key, budgets=budgets)
 
 
-class MemoryStore(MemoryRecords, MemoryLedger, MemoryDirectory):
-    """RecordLog, Ledger and Directory in one. Nothing of it outlives the process."""
+class MemoryStore(MemoryRecords, MemoryLedger, MemoryDirectory, MemoryAudit):
+    """RecordLog, Ledger, Directory and AuditLog in one. Nothing of it outlives the process."""
 
     def __init__(self, kept: int = KEPT) -> None:
         MemoryRecords.__init__(self, kept)
         MemoryLedger.__init__(self)
         MemoryDirectory.__init__(self)
+        MemoryAudit.__init__(self)
 
     async def settle(self, resolution: Resolution, record: Record) -> Outcome:
         """Resolve a hold and keep its exchange's record, as `disputed` where the resolution does not stand."""

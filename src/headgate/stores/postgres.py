@@ -14,6 +14,7 @@ from headgate.ledger.commands import Capture, Checkpoint, Command, Expire, Resol
 from headgate.ledger.entries import Outcome
 from headgate.ledger.store import LedgerUnavailable
 from headgate.records import Record
+from headgate.stores.audit_postgres import PostgresAudit
 from headgate.stores.postgres_books import Transactions
 from headgate.stores.postgres_directory import PostgresDirectory
 from headgate.stores.postgres_ledger import PostgresLedger
@@ -41,8 +42,10 @@ _READING_IN_SECONDS = 60.0
 _log = logging.getLogger("headgate.stores")
 
 
-class PostgresStore(PostgresRecords, PostgresLedger, PostgresDirectory):
-    """RecordLog, Ledger and Directory, once it is open. Questions raise Busy while the server does not answer.
+class PostgresStore(PostgresRecords, PostgresLedger, PostgresDirectory, PostgresAudit):
+    """RecordLog, Ledger, Directory and AuditLog, once it is open.
+
+    Questions raise Busy while the server does not answer.
 
     What cannot be written before a stop is spilled into `spill_folder`, and read in by whoever next opens the same
     database with that folder.

@@ -150,6 +150,56 @@ _DIRECTORY = (
     "CREATE INDEX budgets_by_subject ON budgets (scope, subject)",
 )
 
+_AUDIT = (
+    """
+    CREATE TABLE deeds (
+        serial BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        deed_id TEXT COLLATE "C" NOT NULL UNIQUE,
+        at_ns BIGINT NOT NULL,
+        actor TEXT COLLATE "C" NOT NULL,
+        action TEXT COLLATE "C" NOT NULL,
+        subject TEXT COLLATE "C" NOT NULL,
+        status INTEGER,
+        detail TEXT COLLATE "C" NOT NULL
+    )
+    """,
+    """
+    CREATE FUNCTION deeds_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'UPDATE' THEN
+            IF old.status IS NULL AND (new.serial, new.deed_id, new.at_ns, new.actor, new.action)
+                IS NOT DISTINCT FROM (old.serial, old.deed_id, old.at_ns, old.actor, old.action) THEN
+                RETURN new;
+            END IF;
+        END IF;
+        RAISE EXCEPTION 'deeds are never removed, nor changed but to say once how they ended';
+    END $$
+    """,
+    "CREATE TRIGGER deeds_hold BEFORE UPDATE OR DELETE ON deeds FOR EACH ROW EXECUTE FUNCTION deeds_refuse()",
+    "CREATE TRIGGER deeds_stay BEFORE TRUNCATE ON deeds FOR EACH STATEMENT EXECUTE FUNCTION deeds_refuse()",
+    """
+    CREATE TABLE transcripts (
+        exchange_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+        at_ns BIGINT NOT NULL,
+        key TEXT COLLATE "C",
+        key_id TEXT COLLATE "C",
+        dialect TEXT,
+        operation TEXT,
+        path TEXT NOT NULL,
+        request_bytes BIGINT NOT NULL,
+        request_kept_bytes BIGINT NOT NULL,
+        request_truncated BOOLEAN NOT NULL,
+        response_bytes BIGINT NOT NULL,
+        response_kept_bytes BIGINT NOT NULL,
+        response_truncated BOOLEAN NOT NULL,
+        request_text TEXT COLLATE "C" NOT NULL,
+        response_text TEXT COLLATE "C" NOT NULL
+    )
+    """,
+    # With the keys in it: looking for a key's reads no body.
+    "CREATE INDEX transcripts_by_time ON transcripts (at_ns, exchange_id, key, key_id)",
+)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     (
         "CREATE TABLE schema_version (version INTEGER NOT NULL PRIMARY KEY)",
@@ -166,6 +216,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "CREATE INDEX records_by_key ON records (key, started_at_ns) WHERE key IS NOT NULL",
         "CREATE INDEX records_by_key_id ON records (key_id, started_at_ns) WHERE key_id IS NOT NULL",
     ),
+    _AUDIT,
 )
 """The statements that lead from version n to n + 1, at index n."""
 

@@ -167,6 +167,49 @@ _SEARCH = (
     "CREATE INDEX records_by_key_id ON records (key_id, started_at_ns) WHERE key_id IS NOT NULL",
 )
 
+_AUDIT = (
+    """
+CREATE TABLE deeds (
+    serial INTEGER NOT NULL PRIMARY KEY,
+    deed_id TEXT NOT NULL UNIQUE,
+    at_ns INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    status INTEGER,
+    detail TEXT NOT NULL
+) STRICT
+""",
+    "CREATE TRIGGER deeds_stay BEFORE DELETE ON deeds BEGIN SELECT RAISE(ABORT, 'deeds are never removed'); END",
+    """
+CREATE TRIGGER deeds_hold BEFORE UPDATE ON deeds
+WHEN old.status IS NOT NULL OR (new.serial, new.deed_id, new.at_ns, new.actor, new.action)
+    IS NOT (old.serial, old.deed_id, old.at_ns, old.actor, old.action)
+BEGIN SELECT RAISE(ABORT, 'a deed is never changed but to say once how it ended'); END
+""",
+    """
+CREATE TABLE transcripts (
+    exchange_id TEXT NOT NULL PRIMARY KEY,
+    at_ns INTEGER NOT NULL,
+    key TEXT,
+    key_id TEXT,
+    dialect TEXT,
+    operation TEXT,
+    path TEXT NOT NULL,
+    request_bytes INTEGER NOT NULL,
+    request_kept_bytes INTEGER NOT NULL,
+    request_truncated INTEGER NOT NULL,
+    response_bytes INTEGER NOT NULL,
+    response_kept_bytes INTEGER NOT NULL,
+    response_truncated INTEGER NOT NULL,
+    request_text TEXT NOT NULL,
+    response_text TEXT NOT NULL
+) STRICT
+""",
+    # With the keys in it: looking for a key's reads no body.
+    "CREATE INDEX transcripts_by_time ON transcripts (at_ns, exchange_id, key, key_id)",
+)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     (
         "CREATE TABLE schema_version (version INTEGER NOT NULL PRIMARY KEY) STRICT",
@@ -181,6 +224,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
     ),
     (*_LEDGER, *_BILLS),
     _SEARCH,
+    _AUDIT,
 )
 """The statements that lead from version n to n + 1, at index n."""
 

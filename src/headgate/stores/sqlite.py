@@ -1,4 +1,4 @@
-"""SqliteStore: records, ledger and directory in one SQLite file.
+"""SqliteStore: records, ledger, directory and audit log in one SQLite file.
 
 Changes go through the one thread of `writer.py`. What the hot path asks is read in the calling thread, which takes
 some microseconds; what may be long is asked in a thread of its own.
@@ -19,6 +19,7 @@ from headgate.ledger.entries import Account, Counter, Entry, Hold, Outcome
 from headgate.ledger.store import Sums
 from headgate.records import Record, Trail, Wanted
 from headgate.stores import directory_sqlite, ledger_sqlite, queries
+from headgate.stores.audit_sqlite import SqliteAudit
 from headgate.stores.queries import Reader, SqliteRecords
 from headgate.stores.storable import require_storable, storable
 from headgate.stores.summary import GroupBy, UsageRow
@@ -30,8 +31,8 @@ MAX_BACKLOG = 50_000
 T = TypeVar("T")
 
 
-class SqliteStore:
-    """RecordLog, Ledger and Directory. Thread-safe; other processes may have the same file open.
+class SqliteStore(SqliteAudit):
+    """RecordLog, Ledger, Directory and AuditLog. Thread-safe; other processes may have the same file open.
 
     Opening it makes or migrates the file and reads in what an earlier stop spilled. Raises ConfigError if the file
     cannot be opened or a newer headgate has written it. Questions raise Busy while the file cannot be read.
