@@ -84,6 +84,13 @@ def price_data() -> bytes:
     return resources.files("headgate.pricing").joinpath("data/prices.json").read_bytes()
 
 
+def dashboard_files() -> Mapping[str, bytes]:
+    """The packaged dashboard: its files by their paths, such as "index.html". Links are not followed."""
+    root = Path(__file__).with_name("dashboard") / "static"
+    paths = (Path(folder, name) for folder, _, names in os.walk(root) for name in names if not name.startswith("."))
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths if not path.is_symlink()}
+
+
 def price_book(section: PricesSection, source: str, database: Path) -> PriceBook:
     """The book of the settings, or the one that `headgate prices update` left beside the database, or the packaged one.
 

@@ -11,10 +11,11 @@ from headgate import __version__, tokenizer
 from headgate.access.directory import Directory
 from headgate.access.keys import Keys
 from headgate.admin.api import admin_application
+from headgate.admin.dashboard import Dashboard
 from headgate.admin.office import Office
 from headgate.admin.prices import prices_from
 from headgate.audit.log import AuditLog
-from headgate.config import Settings, access_secret, catalogue_data, price_data
+from headgate.config import Settings, access_secret, catalogue_data, dashboard_files, price_data
 from headgate.gateway.appraise import Appraiser
 from headgate.gateway.checkpoint import Checkpoints
 from headgate.gateway.exchange import Clock, Gateway
@@ -131,7 +132,10 @@ def build(settings: Settings, store: Store | None = None) -> Assembly:
     sessions = Sessions(
         gateway, WebSockets(), gateway.forwarder.bounds.limits, settings.limits.drain_seconds, settings.origins
     )
-    mounts = {"/admin/v1": _admin(settings, store, secret, book)}
+    mounts: dict[str, Asgi] = {
+        "/dashboard": Dashboard(dashboard_files()),
+        "/admin/v1": _admin(settings, store, secret, book),
+    }
     application = Application(gateway, sessions, local, lifecycle, max_body_bytes=max_body_bytes, mounts=mounts)
     return Assembly(application, store, models, live)
 

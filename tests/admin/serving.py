@@ -13,6 +13,7 @@ import uvicorn
 from openapi_schema_validator import OAS31Validator
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from starlette.types import ASGIApp
 
 from headgate.admin.api import admin_application
 from headgate.admin.handlers import Desk
@@ -144,15 +145,21 @@ async def served(
     store, clock = MemoryStore(), Clock()
     office = office_of(store, clock)
     inside = admin_application(office, reader_of(store), prices, keys, SECRET, clock_ns=clock, wait=wait)
-    application = Starlette(routes=[Mount("/admin/v1", app=inside)])
+    async with applications({"/admin/v1": inside}) as root, aiohttp.ClientSession() as http:
+        yield Api(http, f"{root}/admin/v1", store, office, clock)
+
+
+@asynccontextmanager
+async def applications(mounts: Mapping[str, ASGIApp]) -> AsyncIterator[str]:
+    """Applications under uvicorn on a free port; its address."""
+    application = Starlette(routes=[Mount(path, app=mounted) for path, mounted in mounts.items()])
     taken = bind("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(application, log_config=None, access_log=False, ws="none"))
     running = asyncio.create_task(server.serve(sockets=[taken]))
     try:
         while not server.started:
             await asyncio.sleep(0.01)
-        async with aiohttp.ClientSession() as http:
-            yield Api(http, f"http://127.0.0.1:{taken.getsockname()[1]}/admin/v1", store, office, clock)
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
     finally:
         server.should_exit = True
         await running

@@ -63,6 +63,12 @@ async def test_probes_need_no_key(method: str, path: str) -> None:
     assert (await answered(local({"a": "k" * 16}), get(path, method=method))).status == 200
 
 
+async def test_who_opens_it_in_a_browser_is_shown_the_dashboard() -> None:
+    answer = await answered(local({"a": "k" * 16}), get("/", (b"accept", b"text/html,application/xhtml+xml;q=0.9")))
+    assert (answer.status, dict(answer.headers)[b"location"]) == (307, b"dashboard")
+    assert (await answered(local(), get("/", (b"accept", b"*/*")))).status == 200
+
+
 async def test_health_tells_when_records_cannot_be_written() -> None:
     class FullLog(MemoryStore):
         @property

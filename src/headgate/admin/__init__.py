@@ -16,6 +16,7 @@
     signin.py    the door: admin keys
     passes.py    what a browser gets at sign-in
     cookies.py   where it keeps that, and whose page asks
+    dashboard.py the dashboard's files, served under a strict content policy
     session.py   the handlers of /session
     api.py       admin_application: all of it as an ASGI application
 

@@ -26,6 +26,9 @@ class LocalAnswer:
 _PROBES = frozenset({("HEAD", "/"), ("GET", "/"), ("HEAD", "/api/hello")})
 """Claude Code probes these without credentials and gives up on anything but 200 (facts/wire.md section 10)."""
 
+_TO_THE_DASHBOARD = LocalAnswer(307, [(b"location", b"dashboard"), (b"content-length", b"0")], b"")
+"""For a person with a browser; the address is relative, so that it is right below any root."""
+
 
 class LocalAnswers:
     """Answers that need no provider."""
@@ -40,7 +43,7 @@ class LocalAnswers:
     async def answer(self, request: Request) -> LocalAnswer | None:
         """The answer, or None where the request is an exchange."""
         if (request.method, request.path) in _PROBES:
-            return _json(200, {"service": "headgate", "version": self._version})
+            return self._greeting(request)
         if request.path == "/health":
             return self._health()
         if (request.header(b"upgrade") or b"").lower() == b"websocket":
@@ -69,6 +72,11 @@ class LocalAnswers:
         if record is None or (record.key, record.key_id) != (holder.name, holder.key_id):
             raise NotFound("No exchange of that id was made with this key, or it is not on record yet.")
         return _json(200, record.as_json())
+
+    def _greeting(self, request: Request) -> LocalAnswer:
+        if request.path == "/" and b"text/html" in (request.header(b"accept") or b""):
+            return _TO_THE_DASHBOARD
+        return _json(200, {"service": "headgate", "version": self._version})
 
     def _health(self) -> LocalAnswer:
         if self._log.accepting:
