@@ -287,3 +287,34 @@ def test_who_requires_keys_may_listen_to_the_outside(tmp_path: Path) -> None:
     config = tmp_path / "headgate.toml"
     config.write_text('listen = "0.0.0.0:8080"\n[access]\nrequire_keys = true\n')
     assert load(config, {"XDG_DATA_HOME": str(tmp_path)}).access.require_keys
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("", None),
+        ('[metrics]\nlisten = "127.0.0.1:9464"', ("127.0.0.1", 9464)),
+        ('[metrics]\nlisten = "[::1]:9464"', ("::1", 9464)),
+        ('[metrics]\nlisten = "0.0.0.0:9464"\nopen = true', ("0.0.0.0", 9464)),
+        ('[metrics]\nlisten = "0.0.0.0:9464"\nkey = "a key that reads metrics"', ("0.0.0.0", 9464)),
+        ('[metrics]\nlisten = "0.0.0.0:9464"\n[admin.keys]\nops = "an admin key, long enough"', ("0.0.0.0", 9464)),
+        ('[metrics]\nlisten = "0.0.0.0:9464"\nenabled = false', None),
+    ],
+)
+def test_where_the_metrics_are(tmp_path: Path, text: str, at: tuple[str, int] | None) -> None:
+    settings = load(write(tmp_path, text), {})
+    assert settings.metrics_at == at
+    assert "a key that reads metrics" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('listen = "0.0.0.0:9464"', "`metrics.listen`: 0.0.0.0 can be reached from outside, and no key is set"),
+        ('listen = "9464"', "`metrics.listen`: expected HOST:PORT"),
+        ('key = "short"', "`metrics.key`: expected at least 16 characters"),
+    ],
+)
+def test_metrics_that_nobody_could_read_or_everybody(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        load(write(tmp_path, f"[metrics]\n{text}"), {})

@@ -22,7 +22,15 @@ from headgate.pricing.markup import Markups
 from headgate.pricing.overrides import markups_from, overrides_from
 from headgate.providers import registry
 from headgate.providers.base import Deployment, Secret, header_safe
-from headgate.sections import AccessSection, File, HoldsSection, LimitsSection, PricesSection, ProviderSection
+from headgate.sections import (
+    AccessSection,
+    File,
+    HoldsSection,
+    LimitsSection,
+    MetricsSection,
+    PricesSection,
+    ProviderSection,
+)
 
 _POSTGRES = ("postgres://", "postgresql://")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -52,6 +60,9 @@ class Settings:
     """The prices that the gateway goes by; None for the packaged ones."""
     markups: Markups = field(default_factory=Markups)
     holds: HoldsSection = field(default_factory=HoldsSection)
+    metrics: MetricsSection = field(default_factory=MetricsSection, repr=False)
+    metrics_at: tuple[str, int] | None = None
+    """Host and port of the metrics' own listener; None where they are on the gateway's port."""
 
 
 def load(path: Path | None, env: Mapping[str, str] | None = None, listen: str | None = None) -> Settings:
@@ -149,6 +160,7 @@ def _settings(file: File, deployments: tuple[Deployment, ...], source: str) -> S
     secrets = {"access.secret": file.access.secret} if file.access.secret is not None else {}
     secrets |= {f"keys.{name}": secret for name, secret in file.keys.items()}
     secrets |= {f"admin.keys.{name}": secret for name, secret in file.admin.keys.items()}
+    secrets |= {"metrics.key": file.metrics.key} if file.metrics.key is not None else {}
     short = [name for name, secret in secrets.items() if len(secret) < 16]
     if short:
         raise ConfigError(f"{source}: `{short[0]}`: expected at least 16 characters")
@@ -173,7 +185,23 @@ def _settings(file: File, deployments: tuple[Deployment, ...], source: str) -> S
         book=price_book(file.prices, source, database),
         markups=markups,
         holds=file.holds,
+        metrics=file.metrics,
+        metrics_at=_metrics_at(file, source),
     )
+
+
+def _metrics_at(file: File, source: str) -> tuple[str, int] | None:
+    """The address of the metrics' own listener. Raises ConfigError for one that nobody could read."""
+    metrics = file.metrics
+    if metrics.listen is None or not metrics.enabled:
+        return None
+    host, port = _listen(metrics.listen, source, "metrics.listen")
+    if not (is_loopback(host) or metrics.key or file.admin.keys or metrics.open):
+        raise ConfigError(
+            f"{source}: `metrics.listen`: {host} can be reached from outside, and no key is set. Set `metrics.key`, "
+            "listen on 127.0.0.1, or say `metrics.open = true` if something protects it."
+        )
+    return host, port
 
 
 def _refuse_loops(deployments: tuple[Deployment, ...], host: str, port: int, source: str) -> None:
@@ -197,10 +225,10 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _listen(text: str, source: str) -> tuple[str, int]:
+def _listen(text: str, source: str, key: str = "listen") -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
-        raise ConfigError(f"{source}: `listen`: expected HOST:PORT, such as 127.0.0.1:8080, not '{text}'")
+        raise ConfigError(f"{source}: `{key}`: expected HOST:PORT, such as 127.0.0.1:8080, not '{text}'")
     return host.strip("[]"), int(port)
 
 

@@ -77,6 +77,18 @@ class HoldsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """To whom the cost of a stream is told in HTTP trailers."""
 
 
+class MetricsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[metrics]`: what Prometheus reads."""
+
+    enabled: bool = True
+    listen: str | None = None
+    """An address of its own, e.g. "127.0.0.1:9464"; without it they are at /metrics on the gateway's own port."""
+    key: str | None = None
+    """A bearer token that reads them; an admin key does so too."""
+    open: bool = False
+    """Whoever reaches them reads them, without a key."""
+
+
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole of headgate.toml."""
 
@@ -93,3 +105,4 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     admin: AdminSection = AdminSection()
     prices: PricesSection = PricesSection()
     holds: HoldsSection = HoldsSection()
+    metrics: MetricsSection = MetricsSection()

@@ -2,9 +2,9 @@
 
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from headgate import __version__, tokenizer
@@ -15,14 +15,14 @@ from headgate.admin.dashboard import Dashboard
 from headgate.admin.office import Office
 from headgate.admin.prices import prices_from
 from headgate.audit.log import AuditLog
-from headgate.config import Settings, access_secret, catalogue_data, dashboard_files, price_data
+from headgate.config import Settings, access_secret, catalogue_data, dashboard_files, is_loopback, price_data
 from headgate.gateway.appraise import Appraiser
 from headgate.gateway.checkpoint import Checkpoints
 from headgate.gateway.exchange import Clock, Gateway
 from headgate.gateway.forward import Bounds, Forwarder
 from headgate.gateway.hold import Holds
 from headgate.gateway.holder import Doorkeeper
-from headgate.gateway.live import Live
+from headgate.gateway.live import Live, Observer
 from headgate.gateway.local import LocalAnswers
 from headgate.gateway.receipt import Trailers
 from headgate.gateway.record import Trails
@@ -34,6 +34,7 @@ from headgate.gateway.tariff import Tariff
 from headgate.gateway.upstream import TimeLimits
 from headgate.net.asgi import Application, Asgi, Lifecycle
 from headgate.net.client import HttpUpstream
+from headgate.net.listener import Listener
 from headgate.net.tokens import Tokens
 from headgate.net.websocket_client import WebSockets
 from headgate.pricing.book import PriceBook
@@ -43,6 +44,10 @@ from headgate.routing.models import Models
 from headgate.stores.postgres import PostgresStore
 from headgate.stores.sqlite import SqliteStore
 from headgate.stores.summary import GroupBy, UsageRow
+from headgate.telemetry.families import Families, Standing
+from headgate.telemetry.names import Names
+from headgate.telemetry.page import Page, Readers, to_anybody, to_nobody
+from headgate.telemetry.sums import Sums
 from headgate.tokenizer import Tokenizer
 
 _MIB = 1024 * 1024
@@ -106,7 +111,8 @@ def build(settings: Settings, store: Store | None = None) -> Assembly:
     appraiser = Appraiser(tariff, settings.holds.on_upstream_failure)
     checkpoints = Checkpoints(store, live, appraiser)
     lease = Lease(min(1.0, settings.holds.lease_seconds / 4), settings.holds.lease_seconds)
-    keeper = Keeper(store, node, checkpoints, time.time_ns, lease=lease)
+    telemetry = _telemetry(settings, door, catalogue, Standing(live, store, __version__, node))
+    keeper = Keeper(store, node, checkpoints, time.time_ns, lease=lease, observers=telemetry.observers)
     gateway = Gateway(
         door=door,
         models=models,
@@ -125,9 +131,10 @@ def build(settings: Settings, store: Store | None = None) -> Assembly:
         trails=Trails(store),
         clock=Clock(time.time_ns, time.monotonic_ns, new_exchange_id),
         live=live,
+        observers=telemetry.observers,
     )
     local = LocalAnswers(models, door, store, live, __version__)
-    lifecycle = _lifecycle(store, keeper, upstream)
+    lifecycle = _lifecycle(store, keeper, upstream, telemetry)
     max_body_bytes = settings.limits.max_body_mib * _MIB
     sessions = Sessions(
         gateway, WebSockets(), gateway.forwarder.bounds.limits, settings.limits.drain_seconds, settings.origins
@@ -135,6 +142,7 @@ def build(settings: Settings, store: Store | None = None) -> Assembly:
     mounts: dict[str, Asgi] = {
         "/dashboard": Dashboard(dashboard_files()),
         "/admin/v1": _admin(settings, store, secret, book),
+        **telemetry.mounts,
     }
     application = Application(gateway, sessions, local, lifecycle, max_body_bytes=max_body_bytes, mounts=mounts)
     return Assembly(application, store, models, live)
@@ -156,15 +164,60 @@ def _forwarder(settings: Settings, upstream: HttpUpstream) -> Forwarder:
     return Forwarder(upstream, bounds, credentials=credentials, trailers=Trailers(settings.holds.trailers))
 
 
-def _lifecycle(store: Store, keeper: Keeper, upstream: HttpUpstream) -> Lifecycle:
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """What the world outside is told, and what that takes."""
+
+    observers: tuple[Observer, ...] = ()
+    mounts: Mapping[str, Asgi] = field(default_factory=dict)
+    start: Sequence[Callable[[], Awaitable[None]]] = ()
+    close: Sequence[Callable[[], Awaitable[None]]] = ()
+
+
+def _telemetry(settings: Settings, door: Doorkeeper, catalogue: Catalogue, standing: Standing) -> Telemetry:
+    if not settings.metrics.enabled:
+        return Telemetry()
+    known = frozenset(model for deployment in settings.deployments for model in catalogue.models_of(deployment))
+    sums = Sums(Names(known))
+    page = Page(Families(sums, standing), _readers(settings, door))
+
+    async def close() -> None:
+        page.close()
+
+    if settings.metrics_at is None:
+        return Telemetry((sums,), {"/metrics": page}, close=[close])
+    listener = Listener(page, *settings.metrics_at)
+    return Telemetry((sums,), start=[listener.open], close=[listener.aclose, close])
+
+
+def _readers(settings: Settings, door: Doorkeeper) -> Readers:
+    """Who may read the metrics: without a key, only who could as well spend without one (decision 29)."""
+    section, own = settings.metrics, settings.metrics_at
+    keys = {f"admin {name}": key for name, key in settings.admin_keys.items()}
+    if section.key is not None:
+        keys["metrics"] = section.key
+    if section.open:
+        return Readers(Keys(keys), to_anybody)
+    if section.key is not None or not is_loopback(settings.host if own is None else own[0]):
+        return Readers(Keys(keys))
+    if own is not None:
+        return Readers(Keys(keys), to_anybody)
+    return Readers(Keys(keys), to_nobody if settings.admin_keys else door.is_open)
+
+
+def _lifecycle(store: Store, keeper: Keeper, upstream: HttpUpstream, telemetry: Telemetry) -> Lifecycle:
     async def start() -> None:
         if isinstance(store, PostgresStore):
             await store.open()
+        for begin in telemetry.start:
+            await begin()
         keeper.start()
 
     async def close() -> None:
         await keeper.aclose()
         await store.aclose()
+        for end in telemetry.close:
+            await end()
 
     return Lifecycle(start, upstream.aclose, close)
 

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from headgate.config import Settings
 from headgate.net.server import bind, make_server
@@ -72,9 +74,14 @@ async def running_gateway(
 
 @asynccontextmanager
 async def serving(
-    deployments: tuple[Deployment, ...], *, limits: LimitsSection | None = None, keys: Mapping[str, str] | None = None
+    deployments: tuple[Deployment, ...],
+    *,
+    limits: LimitsSection | None = None,
+    keys: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] = MappingProxyType({}),
+    log: WatchedLog | None = None,
 ) -> AsyncIterator[Running]:
-    """A gateway with these deployments."""
+    """A gateway with these deployments, and `more` settings."""
     limits = limits or LimitsSection()
     taken = bind("127.0.0.1", 0)
     settings = Settings(
@@ -85,8 +92,9 @@ async def serving(
         keys=keys or {},
         limits=limits,
         access=AccessSection(secret=ACCESS_SECRET),
+        **more,
     )
-    log, started = WatchedLog(), asyncio.Event()
+    log, started = log or WatchedLog(), asyncio.Event()
     server = make_server(build(settings, log).application, limits.stop_seconds, started.set)
     serving = asyncio.create_task(server.serve(sockets=[taken]))
     try:

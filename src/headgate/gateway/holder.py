@@ -67,9 +67,13 @@ class Doorkeeper:
         for value in presented:
             if value.startswith(_PREFIX):
                 return await self._virtual(value)
-        if self.keys.open and not self.closed and await self.directory.empty():
+        if await self.is_open():
             return NOBODY
         raise Unauthorized("This gateway needs one of its own keys, as a bearer token or in x-api-key.")
+
+    async def is_open(self) -> bool:
+        """Whether whoever reaches the gateway may use it, because nobody has made any key."""
+        return self.keys.open and not self.closed and await self.directory.empty()
 
     def others(self, request: Request) -> Headers:
         """The credentials that are not of this gateway: the client's own, which may go on to a provider."""

@@ -1,0 +1,9 @@
+"""What the world outside is told of exchanges. Each is an Observer that is fed with every record.
+
+    names      the names that models have in labels: bounded, whatever clients ask for
+    sums       what exchanges add up to, in integers
+    families   those sums, and how the gateway stands, as Prometheus' families of samples
+    page       /metrics as an ASGI application: who may read it, rendered off the event loop
+
+docs/observability.md has the tables of names.
+"""
