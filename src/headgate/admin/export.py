@@ -11,7 +11,7 @@ them too, so taking one off a text that begins with it gives the text back (docs
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -142,6 +142,10 @@ COLUMNS: tuple[Column, ...] = (
 for: what sums go by."""
 
 
+json_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""A JSON column as text."""
+
+
 class Searchable(Protocol):
     """Records that can be read page by page."""
 
@@ -180,52 +184,40 @@ def rendered(records: Iterable[Record], form: Format) -> bytes:
 
 
 def _csv_line(record: Record) -> str:
-    return ",".join(_cell(column.kind, column.value(record)) for column in COLUMNS) + "\r\n"
+    values = ((value(record), cell) for value, cell in _CELLS)
+    return ",".join(["" if value is None else cell(value) for value, cell in values]) + "\r\n"
 
 
 def _json_line(record: Record) -> str:
-    values = {column.name: _value(column.kind, column.value(record)) for column in COLUMNS}
-    return json_text(values) + "\n"
+    return json_text({column.name: _plain(column.kind, column.value(record)) for column in COLUMNS}) + "\n"
 
 
-def _cell(kind: Kind, value: Any) -> str:
-    if value is None:
-        return ""
-    match kind:
-        case Kind.TEXT:
-            return _quoted(f"'{value}" if value and value[0] in GUARDED else value)
-        case Kind.JSON:
-            return _quoted(json_text(value))
-        case Kind.BOOLEAN:
-            return "true" if value else "false"
-        case _:
-            return str(_value(kind, value))
+def _text_cell(text: str) -> str:
+    return _quoted(f"'{text}" if text and text[0] in GUARDED else text)
+
+
+def _json_cell(value: Any) -> str:
+    return _quoted(json_text(value))
+
+
+def _boolean_cell(value: bool) -> str:  # noqa: FBT001 - it is what the column holds
+    return "true" if value else "false"
 
 
 def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def _value(kind: Kind, value: Any) -> Any:
-    if value is None:
-        return None
-    match kind:
-        case Kind.TIME:
-            return time_text(value)
-        case Kind.DOLLARS:
-            return usd_from_nanos(value)
-        case _:
-            return value
+def _plain(kind: Kind, value: Any) -> Any:
+    if value is None or kind not in {Kind.TIME, Kind.DOLLARS}:
+        return value
+    return time_text(value) if kind is Kind.TIME else usd_from_nanos(value)
 
 
 def time_text(at_ns: int) -> str:
     """RFC 3339 in UTC, to the nanosecond: "2025-11-01T12:00:00.000000000Z"."""
     seconds, rest = divmod(at_ns, _NS)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
-
-
-json_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-"""A JSON column as text."""
 
 
 def _object(value: Any) -> dict[str, Any]:
@@ -249,3 +241,15 @@ def _dict(counts: Any) -> dict[str, Any] | None:
 
 def _leg(leg: Leg) -> dict[str, Any]:
     return {"kind": leg.kind, "model": leg.model, "usage": _object(leg.usage) | _details(leg.usage)}
+
+
+_CELL: Mapping[Kind, Callable[[Any], str]] = {
+    Kind.TEXT: _text_cell,
+    Kind.INTEGER: str,
+    Kind.BOOLEAN: _boolean_cell,
+    Kind.TIME: time_text,
+    Kind.DOLLARS: usd_from_nanos,
+    Kind.JSON: _json_cell,
+}
+_CELLS = [(column.value, _CELL[column.kind]) for column in COLUMNS]
+"""How each column's value is found and, if it is known, written."""

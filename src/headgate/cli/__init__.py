@@ -4,25 +4,30 @@ serve.py   the gateway
 demo.py    the gateway against recorded providers, to watch
 meter.py   read the usage of a recorded response
 usage.py   what was used, from the store
+export.py  all records as CSV, JSON lines or Parquet (parquet.py)
 prices.py  the price book: show, check, update, import
 account.py accounts: open, close, check the books
 credit.py  pay in, correct, history
 key.py     virtual keys: create, show, revoke
 budget.py  budgets: set, remove, list
-desk.py    what the last four share
+
+desk.py     what the last four share
+source.py   what those that only read share
+files.py    a file that is whole or not there
+progress.py how far a long command has come, on a terminal
 """
 
 import sys
 
 import typer
 
-from headgate.cli import account, budget, credit, demo, key, meter, prices, serve, usage
+from headgate.cli import account, budget, credit, demo, export, key, meter, prices, serve, usage
 from headgate.errors import HeadgateError
 
 app = typer.Typer(
     name="headgate", help="An LLM gateway whose numbers are right.", no_args_is_help=True, add_completion=False
 )
-for command in (serve, demo, meter, usage, prices, account, credit, key, budget):
+for command in (serve, demo, meter, usage, export, prices, account, credit, key, budget):
     command.register(app)
 
 

@@ -195,23 +195,10 @@ def problems(book: "PriceBook") -> list[str]:
 
 def write(path: Path, data: bytes) -> None:
     """Put a whole file in the place of the old one, or leave that as it is. Raises ConfigError."""
-    import os
-    import tempfile
+    from headgate.cli.files import in_place_of
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-            temporary = Path(file.name)
-            try:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-                temporary.chmod(0o644)
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
+    with in_place_of(path) as file:
+        file.write(data)
 
 
 def _compiled(content: Any, source: Mapping[str, str]) -> dict[str, Any]:

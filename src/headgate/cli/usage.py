@@ -4,19 +4,17 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from headgate.cli import source
 from headgate.money import dollars_text
 from headgate.stores.summary import GroupBy, UsageRow, total
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
-
-    from headgate.config import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -30,63 +28,33 @@ def usage(
     ] = None,
     by: Annotated[GroupBy, typer.Option(help="One row for each of these; days are in UTC.")] = GroupBy.MODEL,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")] = False,
-    db: Annotated[
-        Path | None, typer.Option("--db", "--database", help="The SQLite file, if not in the default place.")
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="The headgate.toml that names the database.")] = None,
+    db: source.Database = None,
+    config: source.Config = None,
 ) -> None:
     """Show what was used: tokens, cost and failures, summed from the records."""
+    import asyncio
     import time
 
-    from headgate.config import default_database, load
-
     since_ns = None if since is None else parse_since(since, time.time_ns())
-    settings = load(config) if config is not None and db is None else None
-    if settings is not None and settings.postgres is not None:
-        rows, place = _postgres_rows(settings, since_ns, by), "the PostgreSQL database"
-    else:
-        path = db or (default_database() if settings is None else settings.database)
-        rows, place = _sqlite_rows(path, since_ns, by), str(path)
+
+    async def ask() -> tuple[list[UsageRow], str]:
+        async with source.opened(config, db) as found:
+            return await found.records.usage(since_ns, by), found.name
+
+    rows, place = asyncio.run(ask())
     if as_json:
         typer.echo(as_document(rows, by, since_ns))
     elif rows:
         show(rows, by, since_ns)
     else:
-        typer.echo(f"There are no records in {place}{_since_text(since_ns)}.\n{NEXT_STEP}")
+        typer.echo(f"There are no records in {place}{_since_text(since_ns)}.\n{source.NEXT_STEP}")
 
-
-def _sqlite_rows(path: Path, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
-    """Read only: the file is neither made nor migrated."""
-    from headgate.stores.queries import SqliteRecords
-
-    if not path.is_file():
-        typer.echo(f"There are no records yet: {path} does not exist.\n{NEXT_STEP}", err=True)
-        raise typer.Exit(1)
-    return SqliteRecords(path).usage(since_ns, by)
-
-
-def _postgres_rows(settings: "Settings", since_ns: int | None, by: GroupBy) -> list[UsageRow]:
-    import asyncio
-
-    from headgate import wiring
-
-    async def ask() -> list[UsageRow]:
-        async with wiring.open_store(settings) as store:
-            return await store.usage(since_ns, by)
-
-    return asyncio.run(ask())
-
-
-NEXT_STEP = (
-    "Start `headgate serve` and send a request through it, or run `headgate demo` to see it work without a key. "
-    "`--db` names another file, `--since` another time."
-)
 
 _NS = 1_000_000_000
 _UNITS = {"m": 60 * _NS, "h": 3600 * _NS, "d": 86_400 * _NS}
 
 
-def parse_since(text: str, now_ns: int) -> int:
+def parse_since(text: str, now_ns: int, option: str = "--since") -> int:
     """The moment that `--since` means, in nanoseconds since the Unix epoch. Raises typer.BadParameter."""
     span = re.fullmatch(r"([0-9]{1,6})([mhd])", text)
     if span is not None:
@@ -95,10 +63,10 @@ def parse_since(text: str, now_ns: int) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         wanted = "expected a span such as 7d, 24h or 90m, or a day such as 2026-11-01"
-        raise typer.BadParameter(f"{wanted}, not '{text}'", param_hint="--since") from error
+        raise typer.BadParameter(f"{wanted}, not '{text}'", param_hint=option) from error
     since_ns = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()) * _NS
     if since_ns > now_ns:
-        raise typer.BadParameter(f"{text} is still to come (days begin at midnight UTC)", param_hint="--since")
+        raise typer.BadParameter(f"{text} is still to come (days begin at midnight UTC)", param_hint=option)
     return max(0, since_ns)
 
 

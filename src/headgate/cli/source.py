@@ -1,0 +1,85 @@
+"""What the commands that only read share: the records of the database that the settings name, and the filters.
+
+A file is opened read only, each time it is asked; it is neither made nor migrated, and a gateway may be writing to it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, NamedTuple, Protocol
+
+import typer
+
+from headgate.records import Record, Wanted
+from headgate.stores.summary import GroupBy, UsageRow
+
+Config = Annotated[Path | None, typer.Option(help="The headgate.toml that names the database.")]
+Database = Annotated[
+    Path | None, typer.Option("--db", "--database", help="The SQLite file, if not in the default place.")
+]
+Key = Annotated[str | None, typer.Option(help="Only those of a key, by its name or id.")]
+Account = Annotated[str | None, typer.Option(help="Only those of an account.")]
+Model = Annotated[str | None, typer.Option(help="Only those of a model: the one that served, or else was asked for.")]
+Provider = Annotated[str | None, typer.Option(help="Only those of a provider, by the deployment's name.")]
+
+NEXT_STEP = (
+    "Start `headgate serve` and send a request through it, or run `headgate demo` to see it work without a key. "
+    "`--db` names another file, `--since` another time."
+)
+
+
+class Records(Protocol):
+    """The questions about records."""
+
+    async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> list[Record]:
+        """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
+
+    async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
+        """The sums over all records, or those since `since_ns`, one row for each group."""
+
+
+class FileRecords:
+    """The records of an SQLite file, read only. Every method raises ConfigError where it cannot be read."""
+
+    def __init__(self, path: Path) -> None:
+        from headgate.stores.queries import SqliteRecords
+
+        self._file = SqliteRecords(path)
+
+    async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> list[Record]:
+        """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
+        from headgate.stores import queries
+
+        return self._file.ask(lambda db: queries.search(db, wanted, limit, before))
+
+    async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
+        """The sums over all records, or those since `since_ns`, one row for each group."""
+        return self._file.usage(since_ns, by)
+
+
+class Source(NamedTuple):
+    """Where records are read from, and what to call it."""
+
+    records: Records
+    name: str
+
+
+@asynccontextmanager
+async def opened(config: Path | None, database: Path | None) -> AsyncIterator[Source]:
+    """The records of the database that the options name.
+
+    Raises ConfigError, and Exit, with the next step told, if there is no file yet.
+    """
+    from headgate import wiring
+    from headgate.config import default_database, load
+
+    settings = load(config) if config is not None and database is None else None
+    if settings is not None and settings.postgres is not None:
+        async with wiring.open_store(settings) as store:
+            yield Source(store, "the PostgreSQL database")
+        return
+    path = database or (default_database() if settings is None else settings.database)
+    if not path.is_file():
+        typer.echo(f"There are no records yet: {path} does not exist.\n{NEXT_STEP}", err=True)
+        raise typer.Exit(1)
+    yield Source(FileRecords(path), str(path))

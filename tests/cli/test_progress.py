@@ -1,0 +1,33 @@
+import pytest
+
+from headgate.cli.progress import counting, told, waiting
+
+
+def test_nobody_looks_on_nothing_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with counting("Exporting", "records", 10) as advance, waiting("Opening"):
+        advance(5, "note")
+        told("done")
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("total", [None, 2_000])
+def test_a_terminal_sees_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, total: int | None
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with counting("Exporting", "records", total) as advance:
+        advance(1_000, "back to noon")
+        advance(234, "back to ten")
+    with waiting("Opening the database"):
+        pass
+    told("1,234 records")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Exporting" in err
+    assert ("1,234 of 2,000 records" if total else "1,234 records") in err
+    assert "back to ten" in err
+    assert "Opening the database" in err
+    assert err.endswith("1,234 records\n")
