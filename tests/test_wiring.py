@@ -134,4 +134,4 @@ async def test_metrics_can_be_switched_off(tmp_path: Path) -> None:
     path.write_text("[metrics]\nenabled = false\n")
     door = Doorkeeper(Keys({}), MemoryStore(), b"s", lambda: 0)
     standing = Standing(Live(), MemoryStore(), "1", "node")
-    assert _telemetry(settings_of(path), door, Catalogue(), standing) == Telemetry()
+    assert _telemetry(settings_of(path), door, Catalogue(), standing, None) == Telemetry()

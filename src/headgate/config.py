@@ -27,6 +27,7 @@ from headgate.sections import (
     File,
     HoldsSection,
     LimitsSection,
+    LogSection,
     MetricsSection,
     PricesSection,
     ProviderSection,
@@ -63,6 +64,7 @@ class Settings:
     metrics: MetricsSection = field(default_factory=MetricsSection, repr=False)
     metrics_at: tuple[str, int] | None = None
     """Host and port of the metrics' own listener; None where they are on the gateway's port."""
+    log: LogSection = field(default_factory=LogSection)
 
 
 def load(path: Path | None, env: Mapping[str, str] | None = None, listen: str | None = None) -> Settings:
@@ -187,6 +189,7 @@ def _settings(file: File, deployments: tuple[Deployment, ...], source: str) -> S
         holds=file.holds,
         metrics=file.metrics,
         metrics_at=_metrics_at(file, source),
+        log=file.log,
     )
 
 

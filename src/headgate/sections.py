@@ -89,6 +89,14 @@ class MetricsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whoever reaches them reads them, without a key."""
 
 
+class LogSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[log]`: what is written to standard error."""
+
+    format: Literal["pretty", "json"] = "pretty"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Each exchange is a line of level info; of level warning, if it failed on the provider's side or on ours."""
+
+
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole of headgate.toml."""
 
@@ -106,3 +114,4 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prices: PricesSection = PricesSection()
     holds: HoldsSection = HoldsSection()
     metrics: MetricsSection = MetricsSection()
+    log: LogSection = LogSection()

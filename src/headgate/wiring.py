@@ -1,10 +1,12 @@
 """The only place where parts are put together."""
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from headgate import __version__, tokenizer
@@ -45,6 +47,7 @@ from headgate.stores.postgres import PostgresStore
 from headgate.stores.sqlite import SqliteStore
 from headgate.stores.summary import GroupBy, UsageRow
 from headgate.telemetry.families import Families, Standing
+from headgate.telemetry.log import LEVELS, ExchangeLog, LogWriter
 from headgate.telemetry.names import Names
 from headgate.telemetry.page import Page, Readers, to_anybody, to_nobody
 from headgate.telemetry.sums import Sums
@@ -93,10 +96,10 @@ class Assembly:
     live: Live
 
 
-def build(settings: Settings, store: Store | None = None) -> Assembly:
+def build(settings: Settings, store: Store | None = None, log: LogWriter | None = None) -> Assembly:
     """Put a gateway together; with a store of the caller's own, or else the one of the settings.
 
-    The store is closed when the application shuts down. Raises ConfigError.
+    Store and log are closed when the application shuts down. Raises ConfigError.
     """
     store = make_store(settings) if store is None else store
     catalogue = Catalogue.from_json(catalogue_data()).with_models(settings.extra_models)
@@ -111,7 +114,7 @@ def build(settings: Settings, store: Store | None = None) -> Assembly:
     appraiser = Appraiser(tariff, settings.holds.on_upstream_failure)
     checkpoints = Checkpoints(store, live, appraiser)
     lease = Lease(min(1.0, settings.holds.lease_seconds / 4), settings.holds.lease_seconds)
-    telemetry = _telemetry(settings, door, catalogue, Standing(live, store, __version__, node))
+    telemetry = _telemetry(settings, door, catalogue, Standing(live, store, __version__, node), log)
     keeper = Keeper(store, node, checkpoints, time.time_ns, lease=lease, observers=telemetry.observers)
     gateway = Gateway(
         door=door,
@@ -170,24 +173,47 @@ class Telemetry:
 
     observers: tuple[Observer, ...] = ()
     mounts: Mapping[str, Asgi] = field(default_factory=dict)
-    start: Sequence[Callable[[], Awaitable[None]]] = ()
-    close: Sequence[Callable[[], Awaitable[None]]] = ()
+    start: tuple[Callable[[], Awaitable[None]], ...] = ()
+    close: tuple[Callable[[], Awaitable[None]], ...] = ()
+
+    def __add__(self, other: "Telemetry") -> "Telemetry":
+        """Both."""
+        return Telemetry(
+            self.observers + other.observers,
+            {**self.mounts, **other.mounts},
+            self.start + other.start,
+            self.close + other.close,
+        )
 
 
-def _telemetry(settings: Settings, door: Doorkeeper, catalogue: Catalogue, standing: Standing) -> Telemetry:
+def _telemetry(
+    settings: Settings, door: Doorkeeper, catalogue: Catalogue, standing: Standing, log: LogWriter | None
+) -> Telemetry:
+    known = frozenset(model for deployment in settings.deployments for model in catalogue.models_of(deployment))
+    return _metrics(settings, door, Names(known), standing) + _log(settings, log)
+
+
+def _metrics(settings: Settings, door: Doorkeeper, names: Names, standing: Standing) -> Telemetry:
     if not settings.metrics.enabled:
         return Telemetry()
-    known = frozenset(model for deployment in settings.deployments for model in catalogue.models_of(deployment))
-    sums = Sums(Names(known))
+    sums = Sums(names)
     page = Page(Families(sums, standing), _readers(settings, door))
 
     async def close() -> None:
         page.close()
 
     if settings.metrics_at is None:
-        return Telemetry((sums,), {"/metrics": page}, close=[close])
+        return Telemetry((sums,), {"/metrics": page}, close=(close,))
     listener = Listener(page, *settings.metrics_at)
-    return Telemetry((sums,), start=[listener.open], close=[listener.aclose, close])
+    return Telemetry((sums,), start=(listener.open,), close=(listener.aclose, close))
+
+
+def _log(settings: Settings, writer: LogWriter | None) -> Telemetry:
+    """A line for each exchange. What is written after the last one is written at once: the process may be gone."""
+    if writer is None:
+        return Telemetry()
+    lines = ExchangeLog(writer, LEVELS[settings.log.level])
+    return Telemetry((lines,), close=(partial(asyncio.to_thread, writer.close),))
 
 
 def _readers(settings: Settings, door: Doorkeeper) -> Readers:

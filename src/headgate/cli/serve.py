@@ -21,20 +21,25 @@ def serve(
     database: Annotated[Path | None, typer.Option(help="The SQLite file instead of the config's.")] = None,
 ) -> None:
     """Run the gateway: providers from headgate.toml, or from OPENAI_API_KEY, ANTHROPIC_API_KEY and their like."""
+    import atexit
     import gc
-    import logging
+    import io
+    import sys
 
     from headgate import wiring
     from headgate.config import load
     from headgate.net.server import bind, make_server
+    from headgate.telemetry.log import LEVELS, LogWriter, set_up
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = load(config, listen=listen)
     if database is not None:
         settings = replace(settings, database=database)
     taken = bind(settings.host, settings.port)
     port = taken.getsockname()[1]
-    assembly = wiring.build(settings)
+    log = LogWriter(io.FileIO(sys.stderr.fileno(), "w", closefd=False), as_json_lines=settings.log.format == "json")
+    atexit.register(log.close)
+    set_up(log, LEVELS[settings.log.level])
+    assembly = wiring.build(settings, log=log)
 
     # What stands now stands for good, the price book above all: the collector need not look at it again and again, and
     # what an exchange leaves behind is freed by its references. A quarter of a request's CPU (docs/performance.md).

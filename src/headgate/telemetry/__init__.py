@@ -4,6 +4,8 @@
     sums       what exchanges add up to, in integers
     families   those sums, and how the gateway stands, as Prometheus' families of samples
     page       /metrics as an ASGI application: who may read it, rendered off the event loop
+    lines      what the log says of an exchange, for people or as JSON
+    log        the log's writer: a bounded queue and a thread
 
 docs/observability.md has the tables of names.
 """
