@@ -62,6 +62,12 @@ class Store(Books, Directory, AuditLog, Protocol):
     async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> list[Record]:
         """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
 
+    async def arrived(self, after: int, limit: int, missing: Sequence[int] = ()) -> list[tuple[int, Record]]:
+        """At most `limit` records written after a number, each with its number, and those of missed numbers."""
+
+    async def last_arrivals(self, limit: int) -> list[int]:
+        """The numbers of the records that were written last."""
+
     async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
         """The sums over all records, or those since `since_ns`, one row for each group."""
 

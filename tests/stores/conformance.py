@@ -180,6 +180,25 @@ class Conformance:
             assert [record.exchange_id for record in await log.records(since_ns=20, limit=2)] == ["ex_3", "ex_2"]
             assert [record.exchange_id for record in await log.records(since_ns=20)] == ["ex_3", "ex_2", "ex_0"]
 
+    async def test_records_are_numbered_as_they_arrive_whenever_they_began(self, store_factory: StoreFactory) -> None:
+        old, new = a_record("ex_old", started_at_ns=NOON - DAY_NS), a_record("ex_new", started_at_ns=NOON)
+        async with store_factory.open_store() as log:
+            assert (await log.arrived(0, 9), await log.last_arrivals(9)) == ([], [])
+            await write(log, new, old, new)
+            first, second = await log.arrived(0, 9)
+            assert (first[1], second[1]) == (new, old)
+            assert first[0] < second[0]
+            assert await log.arrived(0, 1) == [first]
+            assert await log.arrived(first[0], 9) == [second]
+            assert await log.arrived(second[0], 9) == []
+            assert await log.last_arrivals(1) == [second[0]]
+            assert await log.last_arrivals(9) == [second[0], first[0]]
+            assert await log.arrived(second[0], 9, [first[0], second[0] + 5]) == [first]
+            await write(log, a_record("ex_last"))
+            last = (await log.arrived(second[0], 9))[0]
+            assert last[0] > second[0]
+            assert await log.arrived(second[0], 9, [first[0]]) == [first, last]
+
     @pytest.mark.parametrize(
         ("served", "trail"),
         [

@@ -1,5 +1,6 @@
 """How the conformance suites come by a store: each store's test file has a fixture `store_factory`."""
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -20,6 +21,10 @@ class Store(RecordLog, Ledger, Directory, AuditLog, Protocol):
     async def records(self, since_ns: int | None = None, limit: int = 100) -> list[Record]: ...
 
     async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> list[Record]: ...
+
+    async def arrived(self, after: int, limit: int, missing: Sequence[int] = ()) -> list[tuple[int, Record]]: ...
+
+    async def last_arrivals(self, limit: int) -> list[int]: ...
 
     async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]: ...
 

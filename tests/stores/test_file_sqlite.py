@@ -1,6 +1,7 @@
 import logging
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,25 @@ def test_with_a_mark_only_its_own_file_is_opened(file: SqliteFile, path: Path) -
     SqliteFile(other).close()
     with pytest.raises(FileNotFoundError, match="another database"):
         SqliteFile(other, file.mark)
+
+
+def test_a_number_of_arrival_is_never_given_twice(file: SqliteFile, path: Path) -> None:
+    """SQLite gives the highest rowid again once its row is gone; whoever follows would take the new row for the old."""
+
+    def numbers() -> dict[str, int]:
+        with closing(sqlite3.connect(path)) as db:
+            return {name: number for number, name in db.execute("SELECT rowid, exchange_id FROM records")}
+
+    def remove(name: str) -> None:
+        with closing(sqlite3.connect(path)) as db, db:
+            db.execute("DELETE FROM records WHERE exchange_id = ?", (name,))
+
+    file.write([a_record("ex_1"), a_record("ex_2")])
+    before = numbers()
+    remove("ex_2")
+    file.write([a_record("ex_3"), a_record("ex_3")])
+    assert numbers()["ex_3"] > before["ex_2"]
+    remove("ex_1")
+    remove("ex_3")
+    file.write([a_record("ex_4")])
+    assert numbers() == {"ex_4": before["ex_2"] + 2}

@@ -3,7 +3,7 @@
 A file is opened read only, each time it is asked; it is neither made nor migrated, and a gateway may be writing to it.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, NamedTuple, Protocol
@@ -34,6 +34,12 @@ class Records(Protocol):
     async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> list[Record]:
         """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
 
+    async def arrived(self, after: int, limit: int, missing: Sequence[int] = ()) -> list[tuple[int, Record]]:
+        """At most `limit` records written after a number, each with its number, and those of missed numbers."""
+
+    async def last_arrivals(self, limit: int) -> list[int]:
+        """The numbers of the records that were written last."""
+
     async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
         """The sums over all records, or those since `since_ns`, one row for each group."""
 
@@ -51,6 +57,18 @@ class FileRecords:
         from headgate.stores import queries
 
         return self._file.ask(lambda db: queries.search(db, wanted, limit, before))
+
+    async def arrived(self, after: int, limit: int, missing: Sequence[int] = ()) -> list[tuple[int, Record]]:
+        """At most `limit` records written after a number, each with its number, and those of missed numbers."""
+        from headgate.stores import queries
+
+        return self._file.ask(lambda db: queries.arrived(db, after, limit, missing))
+
+    async def last_arrivals(self, limit: int) -> list[int]:
+        """The numbers of the records that were written last."""
+        from headgate.stores import queries
+
+        return self._file.ask(lambda db: queries.last_arrivals(db, limit))
 
     async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
         """The sums over all records, or those since `since_ns`, one row for each group."""

@@ -22,9 +22,11 @@ BUSY_SECONDS = 2.0
 """How long a write waits for another process's lock before it counts as failed."""
 
 # A repeat of an exchange id is the same record again, after a commit whose success could not be seen.
+# A rowid is the number of a record's arrival; one that was removed is not given again.
+_NEXT = "(SELECT max(last, coalesce((SELECT max(rowid) FROM records), 0)) + 1 FROM arrivals)"
 _INSERT = (
-    f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608 - ours
-    "ON CONFLICT (exchange_id) DO NOTHING"
+    f"INSERT INTO records (rowid, {', '.join(COLUMNS)}) "  # noqa: S608 - ours
+    f"VALUES ({_NEXT}, {', '.join('?' * len(COLUMNS))}) ON CONFLICT (exchange_id) DO NOTHING"
 )
 
 _UNWRITABLE = (

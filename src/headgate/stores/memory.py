@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from headgate.access.budgets import Budget
@@ -27,6 +27,8 @@ class MemoryRecords:
         self._kept = kept
         self._lock = threading.Lock()
         self._records: dict[str, Record] = {}
+        self._numbers: dict[str, int] = {}
+        self._written = 0
         self._by_response: dict[str, list[Record]] = {}
 
     def append(self, record: Record) -> None:
@@ -35,6 +37,8 @@ class MemoryRecords:
             if record.exchange_id in self._records:
                 return
             self._records[record.exchange_id] = record
+            self._written += 1
+            self._numbers[record.exchange_id] = self._written
             if record.reading.response_id is not None:
                 self._by_response.setdefault(record.reading.response_id, []).append(record)
             if len(self._records) > self._kept:
@@ -76,6 +80,18 @@ class MemoryRecords:
         found = {(r.started_at_ns, r.exchange_id): r for r in self._since(wanted.since_ns) if wanted.fits(r)}
         return [found[place] for place in sorted(found, reverse=True) if before is None or place < before][:limit]
 
+    async def arrived(self, after: int, limit: int, missing: Sequence[int] = ()) -> list[tuple[int, Record]]:
+        """At most `limit` records written after a number, each with its number, and those of missed numbers."""
+        with self._lock:
+            numbered = [(number, self._records[name]) for name, number in self._numbers.items()]
+        fresh = [one for one in numbered if one[0] > after][:limit]
+        return [one for one in numbered if one[0] <= after and one[0] in missing] + fresh
+
+    async def last_arrivals(self, limit: int) -> list[int]:
+        """The numbers of the records that were written last."""
+        with self._lock:
+            return sorted(self._numbers.values(), reverse=True)[:limit]
+
     async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
         """The sums over all records, or those since `since_ns`, one row for each group."""
         return summarise(self._since(since_ns), by)
@@ -85,6 +101,7 @@ class MemoryRecords:
             return [record for record in self._records.values() if record.started_at_ns >= (since_ns or 0)]
 
     def _forget(self, exchange_id: str) -> None:
+        del self._numbers[exchange_id]
         response_id = self._records.pop(exchange_id).reading.response_id
         if response_id is not None:
             self._by_response[response_id].pop(0)  # both are in the order of arrival

@@ -61,6 +61,17 @@ class PostgresRecords:
         query, values = records_sql.search(wanted, limit, before, "$")
         return [_record(row) for row in await self._questions.rows(query, *_written(values))]
 
+    async def arrived(self, after: int, limit: int, missing: Sequence[int] = ()) -> list[tuple[int, Record]]:
+        """At most `limit` records written after a number, each with its number, and those of missed numbers."""
+        query = records_sql.arrived("arrival", "$1", "= ANY($2::bigint[])", "$3")
+        rows = await self._questions.rows(query, after, list(missing), limit)
+        return [(number, _record(row)) for number, *row in rows]
+
+    async def last_arrivals(self, limit: int) -> list[int]:
+        """The numbers of the records that were written last."""
+        rows = await self._questions.rows(records_sql.last_arrivals("arrival", "$1"), limit)
+        return [number for (number,) in rows]
+
     async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
         """The sums over all records, or those since `since_ns`, one row for each group."""
         since = (since_ns or 0,)

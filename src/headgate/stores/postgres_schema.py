@@ -217,6 +217,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "CREATE INDEX records_by_key_id ON records (key_id, started_at_ns) WHERE key_id IS NOT NULL",
     ),
     _AUDIT,
+    ("CREATE INDEX records_by_arrival ON records (arrival)",),
 )
 """The statements that lead from version n to n + 1, at index n."""
 

@@ -1,9 +1,10 @@
 """Reading the database file, also from another process while a gateway writes to it."""
 
+import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -42,6 +43,18 @@ def search(db: sqlite3.Connection, wanted: Wanted, limit: int, before: tuple[int
     """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
     query, values = records_sql.search(wanted, limit, before, "?")
     return [from_row(row) for row in db.execute(query, without_surrogates(values))]
+
+
+def arrived(db: sqlite3.Connection, after: int, limit: int, missing: Sequence[int]) -> list[tuple[int, Record]]:
+    """At most `limit` records that were written after a number, with their numbers, and those of missed numbers."""
+    query = records_sql.arrived("rowid", "?1", "IN (SELECT value FROM json_each(?2))", "?3")
+    rows = db.execute(query, (after, json.dumps(list(missing)), limit))
+    return [(number, from_row(row)) for number, *row in rows]
+
+
+def last_arrivals(db: sqlite3.Connection, limit: int) -> list[int]:
+    """The numbers of the records that were written last."""
+    return [number for (number,) in db.execute(records_sql.last_arrivals("rowid", "?1"), (limit,))]
 
 
 def usage(db: sqlite3.Connection, since_ns: int | None, by: GroupBy) -> list[UsageRow]:

@@ -105,6 +105,20 @@ def search(wanted: Wanted, limit: int, before: tuple[int, str] | None, sign: str
     return f"{' UNION ALL '.join(halves)} {page}", values
 
 
+def arrived(arrival: str, after: str, among: str, limit: str) -> str:
+    """Rows with the number of their arrival before them: those among some numbers, and `limit` at most above one."""
+    numbered = f"SELECT {arrival} AS number, {', '.join(COLUMNS)} FROM records WHERE {arrival}"
+    return (
+        f"SELECT * FROM ({numbered} {among}) AS missed UNION ALL "
+        f"SELECT * FROM ({numbered} > {after} ORDER BY {arrival} LIMIT {limit}) AS fresh ORDER BY number"
+    )
+
+
+def last_arrivals(arrival: str, limit: str) -> str:
+    """The highest numbers of arrival, at most so many."""
+    return f"SELECT {arrival} FROM records ORDER BY {arrival} DESC LIMIT {limit}"
+
+
 def trail(response_id: str, arrival: str) -> str:
     """The provider of the newest exchange of a response id, and whether any of them was counted."""
     return f"""

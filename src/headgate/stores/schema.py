@@ -210,6 +210,16 @@ CREATE TABLE transcripts (
     "CREATE INDEX transcripts_by_time ON transcripts (at_ns, exchange_id, key, key_id)",
 )
 
+_ARRIVALS = (
+    # The highest rowid of a record that was removed: SQLite would give it again, and whoever follows would miss it.
+    "CREATE TABLE arrivals (last INTEGER NOT NULL) STRICT",
+    "INSERT INTO arrivals VALUES (0)",
+    """
+CREATE TRIGGER records_removed AFTER DELETE ON records WHEN old.rowid > (SELECT last FROM arrivals)
+BEGIN UPDATE arrivals SET last = old.rowid; END
+""",
+)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     (
         "CREATE TABLE schema_version (version INTEGER NOT NULL PRIMARY KEY) STRICT",
@@ -225,6 +235,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
     (*_LEDGER, *_BILLS),
     _SEARCH,
     _AUDIT,
+    _ARRIVALS,
 )
 """The statements that lead from version n to n + 1, at index n."""
 

@@ -6,7 +6,7 @@ some microseconds; what may be long is asked in a thread of its own.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
@@ -86,6 +86,14 @@ class SqliteStore(SqliteAudit):
     async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> list[Record]:
         """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
         return await self._ask_aside(lambda db: queries.search(db, wanted, limit, before))
+
+    async def arrived(self, after: int, limit: int, missing: Sequence[int] = ()) -> list[tuple[int, Record]]:
+        """At most `limit` records written after a number, each with its number, and those of missed numbers."""
+        return await self._ask_aside(lambda db: queries.arrived(db, after, limit, missing))
+
+    async def last_arrivals(self, limit: int) -> list[int]:
+        """The numbers of the records that were written last."""
+        return await self._ask_aside(lambda db: queries.last_arrivals(db, limit))
 
     async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
         """The sums over all records, or those since `since_ns`, one row for each group."""
