@@ -3,7 +3,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from headgate.records import Attempt, Bill, Ending, PriceLine, Record, Settled, Wanted, disputed
+from headgate.records import Attempt, Bill, Ending, Mark, PriceLine, Record, Settled, Wanted, disputed
 from headgate.usage import Basis, Reading, Usage
 from tests.stores.examples import NOON, a_record
 
@@ -128,8 +128,14 @@ def test_the_endings() -> None:
         (Wanted(model="gpt-4o"), False),
         (Wanted(provider="openai"), True),
         (Wanted(provider="groq"), False),
-        (Wanted(NOON, "key_1", "acme", "gpt-4o-2024-08-06", "openai"), True),
-        (Wanted(NOON, "key_1", "acme", "gpt-4o-2024-08-06", "groq"), False),
+        (Wanted(until_ns=NOON + 1), True),
+        (Wanted(until_ns=NOON), False),
+        (Wanted(ending=Ending.COMPLETE), True),
+        (Wanted(ending=Ending.REFUSED), False),
+        (Wanted(mark=Mark.UNPRICED), BILL.cost_nanos is None),
+        (Wanted(mark=Mark.FAILED), False),
+        (Wanted(NOON, NOON + 1, "key_1", "acme", "gpt-4o-2024-08-06", "openai"), True),
+        (Wanted(NOON, NOON + 1, "key_1", "acme", "gpt-4o-2024-08-06", "groq"), False),
     ],
 )
 def test_which_records_are_wanted(wanted: Wanted, fits: bool) -> None:

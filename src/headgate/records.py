@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
-from headgate.usage import Reading
+from headgate.usage import Basis, Reading
 
 
 class Ending(StrEnum):
@@ -165,12 +165,55 @@ class Trail:
     counted: bool
 
 
+FAILED = frozenset({Ending.UPSTREAM_CUT, Ending.UPSTREAM_ERROR, Ending.GATEWAY_FAILED, Ending.GATEWAY_DIED})
+"""Endings that are errors whatever status the client was sent."""
+UNSENT = frozenset({Ending.NEVER_SENT, Ending.REFUSED})
+"""Endings without usage to speak of: no upstream took the request on."""
+INFERRED = frozenset({Basis.ESTIMATED, Basis.PARTIAL})
+"""Bases that leave something to an estimate."""
+
+
+class Mark(StrEnum):
+    """What may have to be known of an exchange to read its numbers right; a record bears any number of them."""
+
+    FAILED = "failed"
+    """On either side; a client that left is no failure."""
+    CANCELLED = "cancelled"
+    """The client left before the end."""
+    ESTIMATED = "estimated"
+    """Counted, and its usage is, in part or whole, an estimate."""
+    UNMETERED = "unmetered"
+    """Billable, taken on by an upstream, and used nobody knows how much: no report, nothing to estimate from."""
+    UNPRICED = "unpriced"
+    """Used and not, or not wholly, in the sum of costs: there is no price for it, or for a part of it."""
+
+
+def bears(record: Record, mark: Mark) -> bool:
+    """Whether a record bears a mark: the rule for sums and searches, which a store's SQL has to say."""
+    ending, bill = record.ending, record.bill
+    cancelled = ending is Ending.CLIENT_LEFT or (ending is Ending.NEVER_SENT and record.status == 499)
+    match mark:
+        case Mark.FAILED:
+            return not cancelled and (record.status >= 400 or ending in FAILED)
+        case Mark.CANCELLED:
+            return cancelled
+        case Mark.ESTIMATED:
+            return record.counted and record.reading.basis in INFERRED
+        case Mark.UNMETERED:
+            return record.billable and record.reading.basis is Basis.NONE and ending not in UNSENT
+        case Mark.UNPRICED:
+            unpriced = bill.cost_nanos is None or any(flag.startswith(UNPRICED) for flag in bill.flags)
+            return (record.billable or record.counted) and ending not in UNSENT and unpriced
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which records; None is any."""
 
     since_ns: int | None = None
     """What began before it is left out; nanoseconds since the epoch."""
+    until_ns: int | None = None
+    """What began then or later is left out."""
     key: str | None = None
     """The name or the id of a key."""
     account: str | None = None
@@ -178,16 +221,21 @@ class Wanted:
     """The model that served or, where that is not known, the one asked for."""
     provider: str | None = None
     """The deployment's name."""
+    ending: Ending | None = None
+    mark: Mark | None = None
 
     def fits(self, record: Record) -> bool:
         """Whether a record is one of those: the rule that a store's SQL has to say."""
         served = record.reading.served_model or record.model_asked
         return (
             (self.since_ns is None or record.started_at_ns >= self.since_ns)
+            and (self.until_ns is None or record.started_at_ns < self.until_ns)
             and (self.key is None or self.key in {record.key, record.key_id})
             and (self.account is None or self.account == record.bill.account)
             and (self.model is None or self.model == served)
             and (self.provider is None or self.provider == record.provider)
+            and (self.ending is None or self.ending is record.ending)
+            and (self.mark is None or bears(record, self.mark))
         )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +16,7 @@ from headgate.admin.api import admin_application
 from headgate.admin.dashboard import Dashboard
 from headgate.admin.office import Office
 from headgate.admin.prices import prices_from
+from headgate.admin.records import Line, SeriesFound, SeriesWanted
 from headgate.audit.log import AuditLog
 from headgate.config import Settings, access_secret, catalogue_data, dashboard_files, is_loopback, price_data
 from headgate.gateway.appraise import Appraiser
@@ -44,8 +45,10 @@ from headgate.records import Record, Wanted
 from headgate.routing.catalogue import Catalogue
 from headgate.routing.models import Models
 from headgate.stores.postgres import PostgresStore
+from headgate.stores.series import Series, SeriesOf
+from headgate.stores.spans import Step
 from headgate.stores.sqlite import SqliteStore
-from headgate.stores.summary import GroupBy, UsageRow
+from headgate.stores.summary import SUMS, GroupBy, UsageRow
 from headgate.telemetry.families import Families, Standing
 from headgate.telemetry.log import LEVELS, ExchangeLog, LogWriter
 from headgate.telemetry.names import Names
@@ -68,8 +71,14 @@ class Store(Books, Directory, AuditLog, Protocol):
     async def last_arrivals(self, limit: int) -> list[int]:
         """The numbers of the records that were written last."""
 
-    async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
-        """The sums over all records, or those since `since_ns`, one row for each group."""
+    async def usage(self, since_ns: int | None, by: GroupBy, until_ns: int | None = None) -> list[UsageRow]:
+        """The sums over the records that began in a span, one row for each group."""
+
+    async def series(self, of: SeriesOf) -> Series:
+        """The sums step by step, in all or by group."""
+
+    async def prune(self, before_ns: int, limit: int = ...) -> int:
+        """Remove at most `limit` of the oldest records that began before then; returns how many. Sums stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +95,21 @@ class StoreRecords:
         """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
         return await self.store.search(wanted, limit, before)
 
-    async def summed(self, by: str, since_ns: int | None) -> Sequence[Mapping[str, Any]]:
+    async def summed(self, by: str, since_ns: int | None, until_ns: int | None = None) -> Sequence[Mapping[str, Any]]:
         """One row for each group. Raises ValueError if it cannot sum by that."""
         group_by = GroupBy(by)
-        return [row.as_json(group_by) for row in await self.store.usage(since_ns, group_by)]
+        return [row.as_json(group_by) for row in await self.store.usage(since_ns, group_by, until_ns)]
+
+    async def series(self, wanted: SeriesWanted) -> SeriesFound:
+        """The sums step by step. Raises ValueError if there are none by that."""
+        by = None if wanted.by is None else GroupBy(wanted.by)
+        of = SeriesOf(Step(wanted.step), wanted.since_ns, wanted.until_ns, by, wanted.top, wanted.name)
+        groups = (await self.store.series(of)).groups
+        return SeriesFound(SUMS, [Line(group.name, group.others, _as_json(group.rows)) for group in groups])
+
+
+def _as_json(rows: Iterable[UsageRow | None]) -> Iterator[Mapping[str, Any] | None]:
+    return (None if row is None else row.as_json() for row in rows)
 
 
 @dataclass(frozen=True, slots=True)

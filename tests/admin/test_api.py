@@ -121,6 +121,8 @@ async def _used(api: Api) -> None:
     assert (await api("GET", "/records/export?key=k")).body.count("\r\n") == 2
     rows = (await api("GET", "/usage?by=provider&since=2025-01-01T00:00:00Z")).body["rows"]
     assert {row["provider"]: row["input_tokens"] for row in rows} == {"openai": 100, "groq": 100}
+    (all_exchanges,) = (await api("GET", "/series")).body["groups"]
+    assert len(all_exchanges["rows"]) == 24
     assert (await api("GET", "/prices?model=gpt-4o")).body["data"][0]["rates"][0]["usd"] == "2.5"
     assert (await api("GET", "/prices?model=unheard-of")).body == {"data": []}
 
@@ -310,7 +312,7 @@ async def test_a_store_that_takes_nothing_is_told_as_503() -> None:
 class Broken(StoreRecords):
     """A record log with a fault."""
 
-    async def summed(self, _: str, __: int | None) -> Sequence[Mapping[str, Any]]:
+    async def summed(self, _: str, __: int | None, ___: int | None = None) -> Sequence[Mapping[str, Any]]:
         raise ZeroDivisionError("the inside of the gateway")
 
 

@@ -4,8 +4,9 @@ import re
 import pytest
 
 from headgate.access.budgets import Scope, Window
-from headgate.admin import downloads, handlers, session
-from headgate.admin.routes import OPERATIONS, PATH_PARAMETERS, By, Operation
+from headgate.admin import downloads, handlers, session, sums
+from headgate.admin.routes import OPERATIONS, PATH_PARAMETERS, By, GroupKind, Operation, Step
+from headgate.stores import spans
 from headgate.stores.summary import GroupBy
 
 each = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
@@ -14,7 +15,7 @@ each = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: op
 def test_every_handler_is_in_the_table_once() -> None:
     written = [
         name
-        for home in (handlers, downloads, session)
+        for home in (handlers, downloads, session, sums)
         for name, value in vars(home).items()
         if inspect.iscoroutinefunction(value) and value.__module__ == home.__name__ and not name.startswith("_")
     ]
@@ -45,3 +46,5 @@ def test_paths_name_scopes_and_windows_as_the_gateway_does() -> None:
 
 def test_usage_is_summed_by_what_stores_sum_by() -> None:
     assert {str(by) for by in By} <= {str(by) for by in GroupBy}
+    assert {str(kind) for kind in GroupKind} == {str(by) for by in GroupBy} - {"day"}
+    assert [str(step) for step in Step] == [str(step) for step in spans.Step]

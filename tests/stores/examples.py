@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from headgate.records import Attempt, Bill, Ending, PriceLine, Record, Settled, Wanted
+from headgate.records import Attempt, Bill, Ending, Mark, PriceLine, Record, Settled, Wanted
 from headgate.usage import Basis, Estimate, Leg, Reading, Usage
 
 DAY_NS = 86_400 * 1_000_000_000
@@ -139,4 +139,7 @@ some_wanted = st.builds(
     account=st.none() | st.sampled_from(["acme", "umbrella"]) | texts,
     model=st.none() | st.sampled_from(["", "gpt-4o", "claude"]) | texts,
     provider=st.none() | st.sampled_from(["openai", "groq"]) | texts,
+    until_ns=st.none() | st.sampled_from([NOON, NOON + 1, NOON + DAY_NS]),
+    ending=st.none() | st.sampled_from(Ending),
+    mark=st.none() | st.sampled_from(Mark),
 )

@@ -10,6 +10,7 @@ from headgate.ledger.commands import Resolution
 from headgate.ledger.entries import Outcome
 from headgate.ledger.store import Ledger
 from headgate.records import Record, RecordLog, Wanted
+from headgate.stores.series import Series, SeriesOf
 from headgate.stores.summary import GroupBy, UsageRow
 
 
@@ -26,7 +27,13 @@ class Store(RecordLog, Ledger, Directory, AuditLog, Protocol):
 
     async def last_arrivals(self, limit: int) -> list[int]: ...
 
-    async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]: ...
+    async def usage(self, since_ns: int | None, by: GroupBy, until_ns: int | None = None) -> list[UsageRow]: ...
+
+    async def series(self, of: SeriesOf) -> Series: ...
+
+    async def roll(self, now_ns: int, limit: int = ...) -> int: ...
+
+    async def prune(self, before_ns: int, limit: int = ...) -> int: ...
 
 
 class StoreFactory(Protocol):

@@ -11,6 +11,7 @@ from tests.stores.directory_conformance import DirectoryConformance
 from tests.stores.examples import a_record
 from tests.stores.factory import StoreFactory
 from tests.stores.ledger_conformance import LedgerConformance
+from tests.stores.sums_conformance import SumsConformance
 
 
 class MemoryFactory:
@@ -35,6 +36,10 @@ def store_factory() -> StoreFactory:
 
 
 class TestMemoryRecords(Conformance):
+    pass
+
+
+class TestMemorySums(SumsConformance):
     pass
 
 

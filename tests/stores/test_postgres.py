@@ -27,6 +27,7 @@ from tests.stores.directory_conformance import DurableDirectoryConformance
 from tests.stores.examples import a_record
 from tests.stores.factory import StoreFactory
 from tests.stores.ledger_conformance import DurableLedgerConformance
+from tests.stores.sums_conformance import SumsConformance
 
 Opener = Callable[..., AbstractAsyncContextManager[PostgresStore]]
 
@@ -57,6 +58,10 @@ def store_factory(postgres: PostgresDatabase, tmp_path: Path) -> StoreFactory:
 
 
 class TestPostgresRecords(Conformance):
+    pass
+
+
+class TestPostgresSums(SumsConformance):
     pass
 
 

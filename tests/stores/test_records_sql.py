@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from headgate.records import Wanted
+from headgate.records import Ending, Mark, Wanted
 from headgate.stores import records_sql
 from headgate.stores.rows import COLUMNS
-from headgate.stores.summary import SUMS, GroupBy
+from headgate.stores.summary import SUMS
 
 
 def top_level(selected: str) -> list[str]:
@@ -19,26 +19,27 @@ def top_level(selected: str) -> list[str]:
         selected = bare
 
 
-@pytest.mark.parametrize("by", GroupBy)
-def test_there_is_one_column_for_the_group_and_one_for_each_sum(by: GroupBy) -> None:
-    selected = records_sql.sums(by, "a_day(x, y)", "?").removeprefix("SELECT ").split(" FROM records ")[0]
-    assert len(top_level(selected)) == 1 + len(SUMS)
-    assert ("a_day" in selected) == (by is GroupBy.DAY)
+def test_there_is_one_expression_for_each_sum_and_one_condition_for_each_mark() -> None:
+    assert len(records_sql.SUMMED) == len(SUMS)
+    assert set(records_sql.MARKS) == set(Mark)
+    assert all(len(top_level(expression)) == 1 for expression in records_sql.SUMMED)
 
 
 def test_rows_are_whole_and_values_are_the_databases_own_placeholders() -> None:
-    for query in (records_sql.with_legs("$7"), records_sql.newest("$7", "$8", "arrival")):
-        assert top_level(query.split(" FROM ")[0].removeprefix("SELECT ")) == [
-            name if at == 0 else f" {name}" for at, name in enumerate(COLUMNS)
-        ]
-        assert "started_at_ns >= $7" in query
+    query = records_sql.newest("$7", "$8", "arrival")
+    assert top_level(query.split(" FROM ")[0].removeprefix("SELECT ")) == [
+        name if at == 0 else f" {name}" for at, name in enumerate(COLUMNS)
+    ]
+    assert "started_at_ns >= $7" in query
     assert records_sql.trail("$7", "arrival").count("$7") == 2
 
 
 @pytest.mark.parametrize("sign", ["?", "$"])
 def test_a_search_has_a_placeholder_for_each_value_and_none_of_them_in_its_text(sign: str) -> None:
-    wanted = Wanted(1_001, "a key", "an account", "a model", "a provider")
+    wanted = Wanted(1_001, 1_004, "a key", "an account", "a model", "a provider", Ending.REFUSED, Mark.FAILED)
     query, values = records_sql.search(wanted, 1_002, (1_003, "an id"), sign)
     assert {int(n) for n in re.findall(re.escape(sign) + r"(\d+)", query)} == set(range(1, len(values) + 1))
-    assert sorted(map(str, values)) == ["1001", "1002", "1003", "a key", "a model", "a provider", "an account", "an id"]
-    assert not [value for value in values if str(value) in query]
+    assert sorted(map(str, values)) == [
+        "1001", "1002", "1003", "1004", "a key", "a model", "a provider", "an account", "an id", "refused",
+    ]  # fmt: skip
+    assert not [value for value in values if str(value) in query.replace(records_sql.MARKS[Mark.FAILED], "")]

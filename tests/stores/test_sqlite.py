@@ -14,6 +14,7 @@ from tests.stores.conformance import DurableConformance
 from tests.stores.directory_conformance import DurableDirectoryConformance
 from tests.stores.factory import StoreFactory
 from tests.stores.ledger_conformance import DurableLedgerConformance
+from tests.stores.sums_conformance import SumsConformance
 
 
 class SqliteFactory:
@@ -49,6 +50,10 @@ def store_factory(tmp_path: Path) -> StoreFactory:
 
 
 class TestSqliteRecords(DurableConformance):
+    pass
+
+
+class TestSqliteSums(SumsConformance):
     pass
 
 

@@ -10,6 +10,7 @@
     export.py    records as rows of one width: CSV and JSON lines
     prices.py    the JSON of a price
     handlers.py  one small function for each operation of the API
+    sums.py      the handlers of /usage and /series
     downloads.py handlers whose answer is a file, made as the client takes it
     routes.py    the table of operations: method, path, types, statuses
     openapi.py   the OpenAPI document, made from the table

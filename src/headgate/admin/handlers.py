@@ -15,7 +15,7 @@ from headgate.admin import bodies, views
 from headgate.admin.office import Office
 from headgate.admin.passes import Passes
 from headgate.admin.prices import PriceFinder
-from headgate.admin.records import RecordReader, record_view, with_dollars
+from headgate.admin.records import RecordReader, record_view
 from headgate.admin.signin import AdminKeys, Visit
 from headgate.admin.terms import KeyTerms
 from headgate.admin.texts import nanos_from_usd
@@ -130,7 +130,7 @@ async def list_holds(desk: Desk, call: Call) -> Answer:
     def place(hold: Hold) -> tuple[int, str]:
         return hold.placed_at_ns, hold.hold_id
 
-    return _page(await desk.office.open_holds(_given(call.query.account)), place, views.hold_view, call.query)
+    return _page(await desk.office.open_holds(given(call.query.account)), place, views.hold_view, call.query)
 
 
 async def get_hold(desk: Desk, call: Call) -> Answer:
@@ -170,7 +170,7 @@ async def create_key(desk: Desk, call: Call) -> Answer:
 
 async def list_keys(desk: Desk, call: Call) -> Answer:
     """All keys, revoked and expired ones too, the oldest first."""
-    keys = await desk.office.keys(_given(call.query.account))
+    keys = await desk.office.keys(given(call.query.account))
     now_ns = desk.clock_ns()
     return _page(keys, lambda key: (key.created_at_ns, key.key_id), lambda key: views.key_view(key, now_ns), call.query)
 
@@ -208,7 +208,7 @@ async def list_key_budgets(desk: Desk, call: Call) -> Answer:
 
 async def list_budgets(desk: Desk, call: Call) -> Answer:
     """All budgets, and how full they are."""
-    standings = await desk.office.budgets(_given(call.query.scope), _given(call.query.subject))
+    standings = await desk.office.budgets(given(call.query.scope), given(call.query.subject))
     return _page(standings, lambda standing: (0, standing.budget.budget_id), views.budget_view, call.query)
 
 
@@ -248,13 +248,6 @@ async def get_record(desk: Desk, call: Call) -> Answer:
     return Answer(record_view(record))
 
 
-async def get_usage(desk: Desk, call: Call) -> Answer:
-    """What was used and what it cost, summed by model, provider, key, account or day."""
-    query = call.query
-    rows = await desk.records.summed(str(query.by), _since(query))
-    return Answer({"by": query.by, "since": _given(query.since), "rows": [with_dollars(row) for row in rows]})
-
-
 async def list_prices(desk: Desk, call: Call) -> Answer:
     """What a model costs now, at each provider that has a price for it; nothing where it is unpriced."""
     return Answer({"data": list(desk.prices(call.query.model))})
@@ -265,17 +258,18 @@ async def list_prices(desk: Desk, call: Call) -> Answer:
 
 def wanted(query: Any) -> Wanted:
     """The records that a query filters for."""
-    named = {name: _given(getattr(query, name)) for name in ("key", "account", "model", "provider")}
-    return Wanted(_since(query), **named)
+    names = ("key", "account", "model", "provider", "ending", "mark")
+    return Wanted(_ns(query, "since"), _ns(query, "until"), **{name: given(getattr(query, name)) for name in names})
 
 
-def _given(value: Any) -> Any:
+def given(value: Any) -> Any:
     """A parameter's value; None where it was left out."""
     return None if value is UNSET else value
 
 
-def _since(query: Any) -> int | None:
-    return None if query.since is UNSET else bodies.nanoseconds(query.since, "since")
+def _ns(query: Any, name: str) -> int | None:
+    at = given(getattr(query, name))
+    return None if at is None else bodies.nanoseconds(at, name)
 
 
 async def _entries(desk: Desk, call: Call, account_id: str | None = None, hold_id: str | None = None) -> Answer:

@@ -3,8 +3,8 @@
 The shape of a record is that of `Record.as_json`, made from the dataclasses themselves, so that it cannot fall behind.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Protocol, get_args, get_type_hints
 
 import msgspec
@@ -12,6 +12,39 @@ import msgspec
 from headgate.admin.texts import usd_from_nanos
 from headgate.records import Bill, Record, Wanted
 from headgate.usage import Reading, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesWanted:
+    """Which sums, step by step. Times in nanoseconds since the epoch, at the beginnings of steps."""
+
+    step: str
+    """minute, hour or day."""
+    since_ns: int
+    until_ns: int
+    by: str | None = None
+    """model, provider, key or account; None for all exchanges together."""
+    top: int = 8
+    """How many groups stand by themselves, those that cost most; the others are one."""
+    name: str | None = None
+    """The only group wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The rows of one group, one for each step; None where nothing happened."""
+
+    name: str | None
+    others: bool
+    rows: Iterable[Mapping[str, Any] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFound:
+    """Lines of sums, and the sums' names."""
+
+    sums: Sequence[str]
+    lines: Sequence[Line]
 
 
 class RecordReader(Protocol):
@@ -23,11 +56,14 @@ class RecordReader(Protocol):
     async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> Sequence[Record]:
         """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
 
-    async def summed(self, by: str, since_ns: int | None) -> Sequence[Mapping[str, Any]]:
+    async def summed(self, by: str, since_ns: int | None, until_ns: int | None = None) -> Sequence[Mapping[str, Any]]:
         """One row for each model, provider, key, account or day, whatever `by` is, under that name, with its sums.
 
         Raises ValueError if it cannot sum by that.
         """
+
+    async def series(self, wanted: SeriesWanted) -> SeriesFound:
+        """The sums step by step. Raises ValueError if there are none by that."""
 
 
 def with_dollars(values: Mapping[str, Any]) -> dict[str, Any]:

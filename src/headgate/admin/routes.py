@@ -9,11 +9,12 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from headgate.access.budgets import Scope, Window
-from headgate.admin import bodies, downloads, handlers, session, texts, views
+from headgate.admin import bodies, downloads, handlers, session, sums, texts, views
 from headgate.admin.export import Format
 from headgate.admin.handlers import Answer, Call, Desk, Download
 from headgate.admin.prices import PriceView
 from headgate.admin.records import RecordView
+from headgate.records import Ending, Mark
 
 Handler = Callable[[Desk, Call], Awaitable[Answer | Download]]
 
@@ -25,6 +26,23 @@ class By(StrEnum):
     PROVIDER = "provider"
     KEY = "key"
     ACCOUNT = "account"
+    DAY = "day"
+
+
+class GroupKind(StrEnum):
+    """What the groups of a series are."""
+
+    MODEL = "model"
+    PROVIDER = "provider"
+    KEY = "key"
+    ACCOUNT = "account"
+
+
+class Step(StrEnum):
+    """What a series has a row for each of; days are in UTC."""
+
+    MINUTE = "minute"
+    HOUR = "hour"
     DAY = "day"
 
 
@@ -75,10 +93,13 @@ class RecordFilter(_Query, frozen=True, kw_only=True):
     """Which records. A key by its name or id; the model that served, or else the one asked for."""
 
     since: bodies.Moment | UnsetType = UNSET
+    until: bodies.Moment | UnsetType = UNSET
     key: Text | UnsetType = UNSET
     account: Text | UnsetType = UNSET
     model: Text | UnsetType = UNSET
     provider: Text | UnsetType = UNSET
+    ending: Ending | UnsetType = UNSET
+    mark: Mark | UnsetType = UNSET
 
 
 class RecordQuery(RecordFilter, frozen=True, kw_only=True):
@@ -95,10 +116,28 @@ class ExportQuery(RecordFilter, frozen=True, kw_only=True):
 
 
 class UsageQuery(_Query, frozen=True, kw_only=True):
-    """What to sum by, and from when on."""
+    """What to sum by, and from when until when."""
 
     by: By = By.MODEL
     since: bodies.Moment | UnsetType = UNSET
+    until: bodies.Moment | UnsetType = UNSET
+
+
+class SeriesQuery(_Query, frozen=True, kw_only=True):
+    """Which steps of time, widened to whole ones; which groups: those that cost most, or one by its name."""
+
+    step: Step = Step.HOUR
+    since: bodies.Moment | UnsetType = UNSET
+    until: bodies.Moment | UnsetType = UNSET
+    by: GroupKind | UnsetType = UNSET
+    top: Annotated[int, Meta(ge=1, le=20, description="How many groups stand by themselves")] = 8
+    name: Text | UnsetType = UNSET
+    sums: (
+        Annotated[
+            str, Meta(pattern=r"^[a-z_]{1,40}(,[a-z_]{1,40}){0,30}$(?!\n)", description="Only these sums, by name")
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class PriceQuery(_Query, frozen=True, kw_only=True):
@@ -166,7 +205,32 @@ class UsageRows(Struct, frozen=True, kw_only=True):
 
     by: By
     since: datetime | None
+    until: datetime | None
     rows: list[dict[str, int | str | None]]
+
+
+class SeriesGroup(Struct, frozen=True, kw_only=True):
+    """One group's rows, which stand in the order of `starts`; null where nothing happened.
+
+    The name is null for exchanges without one, for all exchanges, and for `others`: all groups that do not stand by
+    themselves.
+    """
+
+    name: str | None
+    others: bool
+    rows: list[dict[str, int | str | None] | None]
+
+
+class SeriesView(Struct, frozen=True, kw_only=True):
+    """Sums step by step: the groups that cost most, and the others as one."""
+
+    by: GroupKind | None
+    step: Step
+    since: datetime
+    until: datetime
+    starts: list[datetime]
+    """The beginnings of the steps."""
+    groups: list[SeriesGroup]
 
 
 class Prices(Struct, frozen=True, kw_only=True):
@@ -259,6 +323,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/records/export", downloads.export_records, None, query=ExportQuery,
               downloads=tuple(form.media_type for form in Format)),
     Operation("GET", "/records/{exchange_id}", handlers.get_record, RecordView, refusals=(404,)),
-    Operation("GET", "/usage", handlers.get_usage, UsageRows, query=UsageQuery),
+    Operation("GET", "/usage", sums.get_usage, UsageRows, query=UsageQuery),
+    Operation("GET", "/series", sums.get_series, SeriesView, query=SeriesQuery),
     Operation("GET", "/prices", handlers.list_prices, Prices, query=PriceQuery),
 )  # fmt: skip

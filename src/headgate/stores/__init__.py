@@ -13,6 +13,7 @@ In one file:
     directory_sqlite.py  that of virtual keys and budgets
     queries.py           SqliteRecords: reading it, also from another process; Reader: reading it without waiting
     schema.py            the tables, as numbered migrations
+    rollups_sqlite.py    keeping roll-ups, and asking them
     spill.py             what could not be written before a stop, until the next start
 
 On a server:
@@ -27,6 +28,10 @@ For all:
                          audit_postgres.py and audit_memory.py are what the three stores make of them
     storable.py          what a database can keep
     summary.py           UsageRow: what the records of a model, provider, key or day add up to
+    spans.py             minutes, hours, days, and how a span is covered by them
+    series.py            sums step by step, laid out for showing
+    rollups.py           roll-ups of records, and the questions about sums
+    rolling.py           adding records to the roll-ups; removing old records
 
 `tests/stores/conformance.py`, `ledger_conformance.py`, `directory_conformance.py` and
 `audit_conformance.py` hold every store to the same behaviour.

@@ -13,6 +13,8 @@ from headgate.ledger.commands import Command
 from headgate.ledger.entries import Outcome
 from headgate.records import Record
 from headgate.stores import ledger_sqlite
+from headgate.stores.rolling import ROLLED_AT_ONCE
+from headgate.stores.rollups_sqlite import prepare, roll
 from headgate.stores.rows import COLUMNS, Row, as_settled, to_row, without_surrogates
 from headgate.stores.schema import migrate
 
@@ -70,6 +72,7 @@ class SqliteFile:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("PRAGMA temp_store = MEMORY")  # for what undoes a single statement
+            prepare(self._db)
             if mark is None:
                 migrate(self._db, path)
             self.mark = str(self._db.execute("SELECT mark FROM file_mark").fetchall()[0][0])
@@ -99,6 +102,12 @@ class SqliteFile:
         if _inode(self._path) != self._inode:  # a removed file takes writes without complaint
             raise FileNotFoundError(errno.ENOENT, "the file was replaced", str(self._path))
         return told
+
+    def roll(self, now_ns: int) -> int:
+        """Add some records to the roll-ups, in a transaction of its own; returns how many."""
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            return roll(self._db, ROLLED_AT_ONCE, now_ns)
 
     def _commit(
         self,

@@ -13,8 +13,11 @@ from headgate.ledger.machine import Books
 from headgate.ledger.store import LedgerUnavailable, Sums
 from headgate.records import Record, Trail, Wanted, disputed
 from headgate.stores.audit_memory import MemoryAudit
+from headgate.stores.memory_sums import Sums as RecordSums
+from headgate.stores.rolling import PRUNED_AT_ONCE
+from headgate.stores.series import Series, SeriesOf
 from headgate.stores.storable import require_storable, storable
-from headgate.stores.summary import GroupBy, UsageRow, summarise
+from headgate.stores.summary import GroupBy, UsageRow
 
 KEPT = 100_000
 """How many records are kept before the oldest are forgotten: some 200 MB."""
@@ -30,6 +33,7 @@ class MemoryRecords:
         self._numbers: dict[str, int] = {}
         self._written = 0
         self._by_response: dict[str, list[Record]] = {}
+        self._sums = RecordSums()
 
     def append(self, record: Record) -> None:
         """Keep a record; one whose exchange id is there already is passed over."""
@@ -92,9 +96,27 @@ class MemoryRecords:
         with self._lock:
             return sorted(self._numbers.values(), reverse=True)[:limit]
 
-    async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
-        """The sums over all records, or those since `since_ns`, one row for each group."""
-        return summarise(self._since(since_ns), by)
+    async def usage(self, since_ns: int | None, by: GroupBy, until_ns: int | None = None) -> list[UsageRow]:
+        """The sums over the records that began in a span, one row for each group."""
+        return self._sums.usage(self._since(None), since_ns, until_ns, by)
+
+    async def series(self, of: SeriesOf) -> Series:
+        """The sums step by step, in all or by group."""
+        return self._sums.series(self._since(None), of)
+
+    async def roll(self, now_ns: int, limit: int = 0) -> int:
+        """There is nothing to do: sums are made of the records themselves, until they are removed."""
+        del now_ns, limit
+        return 0
+
+    async def prune(self, before_ns: int, limit: int = PRUNED_AT_ONCE) -> int:
+        """Remove at most `limit` of the oldest records that began before then; returns how many. Sums stay."""
+        old = _newest_first(record for record in self._since(None) if record.started_at_ns < before_ns)[::-1][:limit]
+        self._sums.roll(old)
+        with self._lock:
+            for record in old:
+                self._forget(record.exchange_id)
+        return len(old)
 
     def _since(self, since_ns: int | None) -> list[Record]:
         with self._lock:
@@ -104,7 +126,8 @@ class MemoryRecords:
         del self._numbers[exchange_id]
         response_id = self._records.pop(exchange_id).reading.response_id
         if response_id is not None:
-            self._by_response[response_id].pop(0)  # both are in the order of arrival
+            own = self._by_response[response_id]
+            own[:] = [record for record in own if record.exchange_id != exchange_id]
             if not self._by_response[response_id]:
                 del self._by_response[response_id]
 

@@ -31,8 +31,10 @@ from headgate.stores.postgres_link import (
     told_apart,
 )
 from headgate.stores.postgres_records import PostgresRecords, insert_records
+from headgate.stores.postgres_rollups import ROLLED_AT_ONCE, Roller
 from headgate.stores.postgres_schema import identity_of, migrate
 from headgate.stores.postgres_writer import MAX_BACKLOG, Writer
+from headgate.stores.rolling import PRUNED_AT_ONCE
 from headgate.stores.rows import as_settled
 from headgate.stores.spill import Spilled, remove_spill, spill, spill_path, spilled
 from headgate.stores.storable import require_storable, storable
@@ -66,6 +68,7 @@ class PostgresStore(PostgresRecords, PostgresLedger, PostgresDirectory, Postgres
         self._transactions = Transactions()
         self._identity = ""
         self._writer: Writer | None = None
+        self._roller = Roller(dsn)
 
     async def open(self) -> None:
         """Connect, make or migrate the tables, and read in what an earlier stop spilled.
@@ -85,6 +88,7 @@ class PostgresStore(PostgresRecords, PostgresLedger, PostgresDirectory, Postgres
                 raise
             raise ConfigError(f"{self.name}: cannot be opened as the database: {error}.") from error
         self._writer = Writer(self._commit, self.name, self._max_backlog)
+        self._roller.start()
 
     @property
     def accepting(self) -> bool:
@@ -132,10 +136,22 @@ class PostgresStore(PostgresRecords, PostgresLedger, PostgresDirectory, Postgres
             raise LedgerUnavailable("The store is not open.")
         return await self._writer.put(storable(resolution), record)
 
+    async def roll(self, now_ns: int, limit: int = ROLLED_AT_ONCE) -> int:
+        """Add records to the roll-ups now, which else happens by itself every second; returns how many."""
+        return await self._roller.roll(now_ns, limit)
+
+    async def prune(self, before_ns: int, limit: int = PRUNED_AT_ONCE) -> int:
+        """Remove at most `limit` of the oldest records that began before then; returns how many.
+
+        Sums still have them; entries and holds stay. A record that is not yet in the roll-ups is not removed.
+        """
+        return await self._roller.prune(before_ns, limit)
+
     async def aclose(self) -> None:
         """Write what is left and stop; what cannot be written in time is spilled for the next start."""
         if self._writer is None:
             return
+        await self._roller.aclose()
         left = await self._writer.aclose(self._close_seconds)
         if self._connection is not None:
             await hang_up(self._connection)

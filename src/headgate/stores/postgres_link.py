@@ -7,9 +7,9 @@ a password.
 import asyncio
 import logging
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from headgate.errors import Busy, ConfigError
@@ -34,6 +34,7 @@ else:
 Connection: TypeAlias = Any
 """asyncpg.Connection; asyncpg ships no types."""
 
+T = TypeVar("T")
 _log = logging.getLogger("headgate.stores")
 
 _CONNECT_SECONDS = 10.0
@@ -128,8 +129,11 @@ async def connect(dsn: str) -> Connection:
         connection = await asyncpg.connect(
             dsn, timeout=_CONNECT_SECONDS, command_timeout=_COMMIT_SECONDS, target_session_attrs="read-write"
         )
-        await _prepare(connection)
-        await connection.execute(_LOOKUPS_ONLY)
+        with ExitStack() as undo:
+            undo.callback(connection.terminate)  # also where nobody waits for it any more
+            await _prepare(connection)
+            await connection.execute(_LOOKUPS_ONLY)
+            undo.pop_all()
     except (PostgresError, InterfaceError, InternalClientError, OSError, ValueError) as error:
         raise Away(_said(error)) from error
     return connection
@@ -178,27 +182,38 @@ class Questions:
 
     async def together(self, *statements: tuple[str, Sequence[Any]]) -> list[list[Any]]:
         """The rows of each statement; they all see the same moment."""
+
+        async def ask(connection: Connection) -> list[list[Any]]:
+            return [await connection.fetch(sql, *values) for sql, values in statements]
+
+        return await self._tried(ask, as_one=len(statements) > 1)
+
+    async def at_once(self, question: Callable[[Connection], Awaitable[T]]) -> T:
+        """The answer to a question of several statements, which all see the same moment. It may be asked twice."""
+        return await self._tried(question, as_one=True)
+
+    async def _tried(self, question: Callable[[Connection], Awaitable[T]], *, as_one: bool) -> T:
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 try:
-                    rows = await self._asked(statements)
+                    answer = await self._asked(question, as_one=as_one)
                 except (Away, Conflict):  # the connection may have been dead for long, without anybody noticing
-                    rows = await self._asked(statements)
+                    answer = await self._asked(question, as_one=as_one)
         except (Away, Conflict, TimeoutError) as error:
             if not self._failing:
                 _log.error("the database does not answer: %s", error)
             self._failing = True
             raise Busy("The database does not answer.") from error
         self._failing = False
-        return rows
+        return answer
 
-    async def _asked(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[list[Any]]:
+    async def _asked(self, question: Callable[[Connection], Awaitable[T]], *, as_one: bool) -> T:
         with told_apart():
             async with self._pool.acquire() as connection:
-                if len(statements) == 1:
-                    return [await connection.fetch(sql, *values) for sql, values in statements]
+                if not as_one:
+                    return await question(connection)
                 async with connection.transaction(isolation="repeatable_read", readonly=True):
-                    return [await connection.fetch(sql, *values) for sql, values in statements]
+                    return await question(connection)
 
     async def aclose(self) -> None:
         """Let go of the connections."""

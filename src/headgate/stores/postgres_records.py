@@ -6,28 +6,30 @@ PostgreSQL's texts cannot hold NUL, and a provider's can. So NUL is written as U
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from headgate.errors import Busy
 from headgate.records import Record, Trail, Wanted
-from headgate.stores import records_sql
+from headgate.stores import records_sql, rollups
 from headgate.stores.postgres_link import Connection, Questions
+from headgate.stores.rollups import Asking
 from headgate.stores.rows import COLUMNS, Row, from_row, to_row, without_surrogates
-from headgate.stores.summary import GroupBy, UsageRow, in_order, leg_rows, merged
+from headgate.stores.series import Series, SeriesOf
+from headgate.stores.summary import GroupBy, UsageRow
 
 # A repeat of an exchange id is the same record again, after a commit whose success could not be seen.
 _INSERT = (
     f"INSERT INTO records ({', '.join(COLUMNS)}) "  # noqa: S608 - ours
     f"VALUES ({', '.join(f'${n}' for n, _ in enumerate(COLUMNS, start=1))}) ON CONFLICT (exchange_id) DO NOTHING"
 )
-_DAY = "to_char(to_timestamp(started_at_ns / 1000000000) AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
+T = TypeVar("T")
 _UNUSUAL = re.compile("[\0\x1a\ud800-\udfff]")
 
 
 async def insert_records(db: Connection, records: Sequence[Record]) -> None:
     """Write records in one transaction, or inside the one that is open; one that is there already is passed over."""
     if records:
-        await db.executemany(_INSERT, [_written(to_row(record)) for record in records])
+        await db.executemany(_INSERT, [written(to_row(record)) for record in records])
 
 
 class PostgresRecords:
@@ -41,14 +43,14 @@ class PostgresRecords:
         None also while the server does not answer, which is logged.
         """
         try:
-            rows = await self._questions.rows(records_sql.trail("$1", "arrival"), *_written((response_id,)))
+            rows = await self._questions.rows(records_sql.trail("$1", "arrival"), *written((response_id,)))
         except Busy:
             return None
         return next((Trail(_read(provider), counted) for provider, counted in rows), None)
 
     async def find(self, exchange_id: str) -> Record | None:
         """The record of an exchange, if it is on disk."""
-        rows = await self._questions.rows(f"{records_sql.RECORD} WHERE exchange_id = $1", *_written((exchange_id,)))
+        rows = await self._questions.rows(f"{records_sql.RECORD} WHERE exchange_id = $1", *written((exchange_id,)))
         return next(map(_record, rows), None)
 
     async def records(self, since_ns: int | None = None, limit: int = 100) -> list[Record]:
@@ -59,7 +61,7 @@ class PostgresRecords:
     async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> list[Record]:
         """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
         query, values = records_sql.search(wanted, limit, before, "$")
-        return [_record(row) for row in await self._questions.rows(query, *_written(values))]
+        return [_record(row) for row in await self._questions.rows(query, *written(values))]
 
     async def arrived(self, after: int, limit: int, missing: Sequence[int] = ()) -> list[tuple[int, Record]]:
         """At most `limit` records written after a number, each with its number, and those of missed numbers."""
@@ -72,22 +74,32 @@ class PostgresRecords:
         rows = await self._questions.rows(records_sql.last_arrivals("arrival", "$1"), limit)
         return [number for (number,) in rows]
 
-    async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
-        """The sums over all records, or those since `since_ns`, one row for each group."""
-        since = (since_ns or 0,)
-        sums, found = await self._questions.together(
-            (records_sql.sums(by, _DAY, "$1"), since), (records_sql.with_legs("$1"), since)
-        )
-        rows = [UsageRow(_read(group), *numbers) for group, *numbers in sums]
-        legs = [leg for row in found for leg in leg_rows(_record(row), by)]
-        return in_order(merged([*rows, *legs]), by)
+    async def usage(self, since_ns: int | None, by: GroupBy, until_ns: int | None = None) -> list[UsageRow]:
+        """The sums over the records that began in a span, one row for each group."""
+        return await self._questions.at_once(lambda db: answered(db, rollups.usage(since_ns, until_ns, by)))
+
+    async def series(self, of: SeriesOf) -> Series:
+        """The sums step by step, in all or by group."""
+        return await self._questions.at_once(lambda db: answered(db, rollups.series(of)))
+
+
+async def answered(db: Connection, asking: Asking[T]) -> T:
+    """What comes of statements that are run in the transaction that is open."""
+    try:
+        sql, values = next(asking)
+        while True:
+            rows = await db.fetch(sql.replace("?", "$"), *written(values))
+            sql, values = asking.send([[_read(value) for value in row] for row in rows])
+    except StopIteration as end:
+        return cast("T", end.value)
 
 
 def _record(row: Sequence[Any]) -> Record:
     return from_row([_read(value) for value in row])
 
 
-def _written(row: Row) -> Row:
+def written(row: Row) -> Row:
+    """The values as PostgreSQL takes them."""
     if not any(isinstance(value, str) and _UNUSUAL.search(value) for value in row):
         return row
     return tuple(

@@ -200,6 +200,39 @@ _AUDIT = (
     "CREATE INDEX transcripts_by_time ON transcripts (at_ns, exchange_id, key, key_id)",
 )
 
+_SUMS = (
+    "exchanges", "errors", "cancelled", "estimated", "unmetered", "unpriced", "input_tokens", "cache_read_tokens",
+    "cache_write_tokens", "input_audio_tokens", "input_image_tokens", "output_tokens", "reasoning_tokens",
+    "output_audio_tokens", "output_image_tokens", "reported_cost_nanos", "estimated_input_tokens",
+    "estimated_output_tokens", "cost_nanos", "charge_nanos",
+)  # fmt: skip
+_ROLLUPS = (
+    # A bucket is the number of a minute, hour or day since the epoch; names as in rollups.py.
+    f"""
+    CREATE TABLE rollups (
+        grain TEXT COLLATE "C" NOT NULL CHECK (grain IN ('minute', 'hour', 'day')),
+        dimension TEXT COLLATE "C" NOT NULL CHECK (dimension IN ('all', 'model', 'provider', 'key', 'account')),
+        bucket BIGINT NOT NULL,
+        name TEXT COLLATE "C" NOT NULL,
+        {", ".join(f"{name} BIGINT" for name in _SUMS)},
+        PRIMARY KEY (grain, dimension, bucket, name)
+    ) WITH (fillfactor = 70)
+    """,
+    "CREATE TABLE rolled (minutes_from_ns BIGINT NOT NULL, pruned_until_ns BIGINT NOT NULL)",
+    "INSERT INTO rolled VALUES (0, 0)",
+    'CREATE TABLE unrolled (id TEXT COLLATE "C" NOT NULL PRIMARY KEY)',
+    "INSERT INTO unrolled SELECT exchange_id FROM records",
+    # Whoever inserts a record: none is ever left out of the sums, or in them twice.
+    """
+    CREATE FUNCTION records_unroll() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO unrolled VALUES (new.exchange_id);
+        RETURN NULL;
+    END $$
+    """,
+    "CREATE TRIGGER records_unrolled AFTER INSERT ON records FOR EACH ROW EXECUTE FUNCTION records_unroll()",
+)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     (
         "CREATE TABLE schema_version (version INTEGER NOT NULL PRIMARY KEY)",
@@ -218,6 +251,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
     ),
     _AUDIT,
     ("CREATE INDEX records_by_arrival ON records (arrival)",),
+    _ROLLUPS,
 )
 """The statements that lead from version n to n + 1, at index n."""
 

@@ -11,15 +11,15 @@ from typing import TypeVar
 
 from headgate.errors import Busy, ConfigError
 from headgate.records import Record, Trail, Wanted
-from headgate.stores import records_sql
+from headgate.stores import records_sql, rollups
+from headgate.stores.rollups_sqlite import at_once
 from headgate.stores.rows import from_row, without_surrogates
 from headgate.stores.schema import require_current
-from headgate.stores.summary import GroupBy, UsageRow, in_order, leg_rows, merged
+from headgate.stores.series import Series, SeriesOf
+from headgate.stores.summary import GroupBy, UsageRow
 
 _log = logging.getLogger("headgate.records")
 T = TypeVar("T")
-
-_DAY = "date(started_at_ns / 1000000000, 'unixepoch')"
 
 
 def find(db: sqlite3.Connection, exchange_id: str) -> Record | None:
@@ -57,14 +57,14 @@ def last_arrivals(db: sqlite3.Connection, limit: int) -> list[int]:
     return [number for (number,) in db.execute(records_sql.last_arrivals("rowid", "?1"), (limit,))]
 
 
-def usage(db: sqlite3.Connection, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
-    """The sums over all records, or those since `since_ns`, one row for each group."""
-    since = (since_ns or 0,)
-    db.execute("BEGIN")  # both queries see the same moment
-    sums = [UsageRow(*row) for row in db.execute(records_sql.sums(by, _DAY, "?1"), since)]
-    legs = [row for found in db.execute(records_sql.with_legs("?1"), since) for row in leg_rows(from_row(found), by)]
-    db.execute("ROLLBACK")
-    return in_order(merged([*sums, *legs]), by)
+def usage(db: sqlite3.Connection, since_ns: int | None, until_ns: int | None, by: GroupBy) -> list[UsageRow]:
+    """The sums over the records that began in a span, one row for each group."""
+    return at_once(db, rollups.usage(since_ns, until_ns, by))
+
+
+def series(db: sqlite3.Connection, of: SeriesOf) -> Series:
+    """The sums step by step."""
+    return at_once(db, rollups.series(of))
 
 
 def _open(path: Path, busy_seconds: float) -> sqlite3.Connection:
@@ -89,9 +89,13 @@ class SqliteRecords:
         """The newest records, newest first; `since_ns`, since the Unix epoch, leaves out what began before it."""
         return self.ask(lambda db: records(db, since_ns, limit))
 
-    def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
-        """The sums over all records, or those since `since_ns`, one row for each group."""
-        return self.ask(lambda db: usage(db, since_ns, by))
+    def usage(self, since_ns: int | None, by: GroupBy, until_ns: int | None = None) -> list[UsageRow]:
+        """The sums over the records that began in a span, one row for each group."""
+        return self.ask(lambda db: usage(db, since_ns, until_ns, by))
+
+    def series(self, of: SeriesOf) -> Series:
+        """The sums step by step, in all or by group."""
+        return self.ask(lambda db: series(db, of))
 
     def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
         """The answer to any question about the file."""

@@ -1,8 +1,10 @@
-"""The questions about records, in the SQL that SQLite and PostgreSQL share: they say what `summary.py` says."""
+"""The questions about records, in the SQL that SQLite and PostgreSQL share: they say what `records.py` says."""
 
-from headgate.records import UNPRICED, Wanted
+from collections.abc import Mapping
+
+from headgate.records import FAILED, INFERRED, UNPRICED, UNSENT, Mark, Wanted
 from headgate.stores.rows import COLUMNS, COUNTS, Row
-from headgate.stores.summary import FAILED, INFERRED, UNSENT, GroupBy
+from headgate.stores.summary import GroupBy
 from headgate.usage import Basis
 
 # ruff: noqa: S608 - the names are our own; values are always parameters
@@ -12,21 +14,18 @@ RECORD = f"SELECT {', '.join(COLUMNS)} FROM records"
 
 # NULLIF: an empty name is no name, here as in summary.py
 _MODEL = "coalesce(nullif(served_model, ''), model_asked)"
-_GROUPS = {
+GROUPS: Mapping[GroupBy, str] = {
     GroupBy.MODEL: _MODEL,
     GroupBy.PROVIDER: "provider",
     GroupBy.KEY: "key",
     GroupBy.ACCOUNT: "account",
 }
+"""What groups of records are named by."""
 
 
 def _one_of(column: str, values: frozenset[str]) -> str:
     names = ", ".join(f"'{value}'" for value in sorted(values))
     return f"{column} IN ({names})"
-
-
-def _tally(condition: str) -> str:
-    return f"count(*) FILTER (WHERE {condition})"
 
 
 def _flagged(start: str) -> str:
@@ -38,37 +37,26 @@ def _flagged(start: str) -> str:
 
 _SENT = f"NOT {_one_of('ending', UNSENT)}"
 _CANCELLED = "(ending = 'client_left' OR ending = 'never_sent' AND status = 499)"
-_SUMS = ", ".join(
-    (
-        "count(*)",
-        _tally(f"NOT {_CANCELLED} AND (status >= 400 OR {_one_of('ending', FAILED)})"),
-        _tally(_CANCELLED),
-        _tally(f"counted AND {_one_of('basis', INFERRED)}"),
-        _tally(f"billable AND basis = '{Basis.NONE}' AND {_SENT}"),
-        _tally(f"(billable OR counted) AND {_SENT} AND (cost_nanos IS NULL OR {_flagged(UNPRICED)})"),
-        # PostgreSQL sums 64-bit integers as decimals.
-        *(
-            f"CAST(sum({name}) FILTER (WHERE counted) AS BIGINT)"
-            for name in (*COUNTS, "estimated_input_tokens", "estimated_output_tokens")
-        ),
-        *(f"CAST(sum({name}) AS BIGINT)" for name in ("cost_nanos", "charge_nanos")),
-    )
+MARKS: Mapping[Mark, str] = {
+    Mark.FAILED: f"(NOT {_CANCELLED} AND (status >= 400 OR {_one_of('ending', FAILED)}))",
+    Mark.CANCELLED: _CANCELLED,
+    Mark.ESTIMATED: f"(counted AND {_one_of('basis', INFERRED)})",
+    Mark.UNMETERED: f"(billable AND basis = '{Basis.NONE}' AND {_SENT})",
+    Mark.UNPRICED: f"((billable OR counted) AND {_SENT} AND (cost_nanos IS NULL OR {_flagged(UNPRICED)}))",
+}
+"""Conditions, word for word those of the indexes: else an index is not used."""
+
+SUMMED = (
+    "count(*)",
+    *(f"count(*) FILTER (WHERE {MARKS[mark]})" for mark in Mark),
+    # PostgreSQL sums 64-bit integers as decimals.
+    *(
+        f"CAST(sum({name}) FILTER (WHERE counted) AS BIGINT)"
+        for name in (*COUNTS, "estimated_input_tokens", "estimated_output_tokens")
+    ),
+    *(f"CAST(sum({name}) AS BIGINT)" for name in ("cost_nanos", "charge_nanos")),
 )
-"""One expression for each of summary.SUMS, in its order."""
-
-
-def sums(by: GroupBy, day: str, since: str) -> str:
-    """A row for each group of records: the group and its sums, legs left out.
-
-    `day` is the database's own expression for the day in UTC on which an exchange began, `since` the placeholder of the
-    nanosecond from which on records are summed.
-    """
-    return f"SELECT {_GROUPS.get(by, day)}, {_SUMS} FROM records WHERE started_at_ns >= {since} GROUP BY 1"
-
-
-def with_legs(since: str) -> str:
-    """The records whose legs are to be added to the sums, as rows."""
-    return f"{RECORD} WHERE started_at_ns >= {since} AND legs IS NOT NULL"
+"""What records add up to, legs left out: one expression for each of summary.SUMS, in its order."""
 
 
 def newest(since: str, limit: str, arrival: str) -> str:
@@ -88,9 +76,18 @@ def search(wanted: Wanted, limit: int, before: tuple[int, str] | None, sign: str
         values.append(value)
         return f"{sign}{len(values)}"
 
-    equal = ((_MODEL, wanted.model), ("account", wanted.account), ("provider", wanted.provider))
+    equal = (
+        (_MODEL, wanted.model),
+        ("account", wanted.account),
+        ("provider", wanted.provider),
+        ("ending", wanted.ending),
+    )
     common = [f"{column} = {given(value)}" for column, value in equal if value is not None]
+    if wanted.mark is not None:
+        common.append(MARKS[wanted.mark])
     common.append(f"started_at_ns >= {given(wanted.since_ns or 0)}")
+    if wanted.until_ns is not None:
+        common.append(f"started_at_ns < {given(wanted.until_ns)}")
     if before is not None:
         common.append(f"(started_at_ns, exchange_id) < ({given(before[0])}, {given(before[1])})")
     page = f"ORDER BY started_at_ns DESC, exchange_id DESC LIMIT {given(limit)}"

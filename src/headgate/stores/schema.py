@@ -220,6 +220,32 @@ BEGIN UPDATE arrivals SET last = old.rowid; END
 """,
 )
 
+_SUMS = (
+    "exchanges", "errors", "cancelled", "estimated", "unmetered", "unpriced", "input_tokens", "cache_read_tokens",
+    "cache_write_tokens", "input_audio_tokens", "input_image_tokens", "output_tokens", "reasoning_tokens",
+    "output_audio_tokens", "output_image_tokens", "reported_cost_nanos", "estimated_input_tokens",
+    "estimated_output_tokens", "cost_nanos", "charge_nanos",
+)  # fmt: skip
+_ROLLUPS = (
+    # A bucket is the number of a minute, hour or day since the epoch; names as in rollups.py.
+    f"""
+CREATE TABLE rollups (
+    grain TEXT NOT NULL CHECK (grain IN ('minute', 'hour', 'day')),
+    dimension TEXT NOT NULL CHECK (dimension IN ('all', 'model', 'provider', 'key', 'account')),
+    bucket INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    {", ".join(f"{name} INTEGER" for name in _SUMS)},
+    PRIMARY KEY (grain, dimension, bucket, name)
+) STRICT, WITHOUT ROWID
+""",
+    "CREATE TABLE rolled (minutes_from_ns INTEGER NOT NULL, pruned_until_ns INTEGER NOT NULL) STRICT",
+    "INSERT INTO rolled VALUES (0, 0)",
+    "CREATE TABLE unrolled (id TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID",
+    "INSERT INTO unrolled SELECT exchange_id FROM records",
+    # Whoever inserts a record: none is ever left out of the sums, or in them twice.
+    "CREATE TRIGGER records_unrolled AFTER INSERT ON records BEGIN INSERT INTO unrolled VALUES (new.exchange_id); END",
+)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     (
         "CREATE TABLE schema_version (version INTEGER NOT NULL PRIMARY KEY) STRICT",
@@ -236,6 +262,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
     _SEARCH,
     _AUDIT,
     _ARRIVALS,
+    _ROLLUPS,
 )
 """The statements that lead from version n to n + 1, at index n."""
 

@@ -18,9 +18,11 @@ from headgate.ledger.commands import Checkpoint, Command, Resolution
 from headgate.ledger.entries import Account, Counter, Entry, Hold, Outcome
 from headgate.ledger.store import Sums
 from headgate.records import Record, Trail, Wanted
-from headgate.stores import directory_sqlite, ledger_sqlite, queries
+from headgate.stores import directory_sqlite, ledger_sqlite, queries, rollups_sqlite
 from headgate.stores.audit_sqlite import SqliteAudit
 from headgate.stores.queries import Reader, SqliteRecords
+from headgate.stores.rolling import PRUNED_AT_ONCE, ROLLED_AT_ONCE
+from headgate.stores.series import Series, SeriesOf
 from headgate.stores.storable import require_storable, storable
 from headgate.stores.summary import GroupBy, UsageRow
 from headgate.stores.writer import Writer
@@ -95,9 +97,24 @@ class SqliteStore(SqliteAudit):
         """The numbers of the records that were written last."""
         return await self._ask_aside(lambda db: queries.last_arrivals(db, limit))
 
-    async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
-        """The sums over all records, or those since `since_ns`, one row for each group."""
-        return await self._ask_aside(lambda db: queries.usage(db, since_ns, by))
+    async def usage(self, since_ns: int | None, by: GroupBy, until_ns: int | None = None) -> list[UsageRow]:
+        """The sums over the records that began in a span, one row for each group."""
+        return await self._ask_aside(lambda db: queries.usage(db, since_ns, until_ns, by))
+
+    async def series(self, of: SeriesOf) -> Series:
+        """The sums step by step, in all or by group."""
+        return await self._ask_aside(lambda db: queries.series(db, of))
+
+    async def roll(self, now_ns: int, limit: int = ROLLED_AT_ONCE) -> int:
+        """Add records to the roll-ups now, which else happens by itself every second; returns how many."""
+        return await self._change(partial(rollups_sqlite.roll, limit=limit, now_ns=now_ns))
+
+    async def prune(self, before_ns: int, limit: int = PRUNED_AT_ONCE) -> int:
+        """Remove at most `limit` of the oldest records that began before then; returns how many.
+
+        Sums still have them; entries and holds stay. A record that is not yet in the roll-ups is not removed.
+        """
+        return await self._change(partial(rollups_sqlite.prune, before_ns=before_ns, limit=limit))
 
     # Ledger
 

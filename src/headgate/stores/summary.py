@@ -11,22 +11,16 @@ Cost and charge are summed over all records: a bill is made once, and what repea
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
 
-from headgate.records import UNPRICED, Bill, Ending, Record
+from headgate.records import Mark, Record, bears
 from headgate.stores.rows import COUNTS
-from headgate.usage import Basis, Estimate, Usage
+from headgate.stores.spans import Step
+from headgate.usage import Estimate, Usage
 
-NS_PER_SECOND = 1_000_000_000
-
-FAILED = frozenset({Ending.UPSTREAM_CUT, Ending.UPSTREAM_ERROR, Ending.GATEWAY_FAILED, Ending.GATEWAY_DIED})
-"""Endings that are errors whatever status the client was sent."""
-UNSENT = frozenset({Ending.NEVER_SENT, Ending.REFUSED})
-"""Endings without usage to speak of: no upstream took the request on."""
-INFERRED = frozenset({Basis.ESTIMATED, Basis.PARTIAL})
-"""Bases that leave something to an estimate."""
+_EPOCH = date(1970, 1, 1)
 
 
 class GroupBy(StrEnum):
@@ -49,15 +43,11 @@ class UsageRow:
     """None for exchanges that never got a model, provider, key or account."""
     exchanges: int = 0
     errors: int = 0
-    """Failed, on either side; a client that left is no error."""
+    """That failed. This and the following count the marks of records."""
     cancelled: int = 0
-    """The client left before the end."""
     estimated: int = 0
-    """Counted exchanges whose sums are, in part or whole, among the estimates."""
     unmetered: int = 0
-    """Billable, taken on by an upstream, and used nobody knows how much: no report, nothing to estimate from."""
     unpriced: int = 0
-    """Used and not, or not wholly, in the sum of costs: there is no price for it, or for a part of it."""
     input_tokens: int | None = None
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
@@ -91,7 +81,7 @@ SUMS = tuple(f.name for f in fields(UsageRow) if f.name != "group")
 
 def summarise(records: Iterable[Record], by: GroupBy) -> list[UsageRow]:
     """One row for each group, in the order of `in_order`."""
-    return in_order(merged(part for record in records for part in (_row(record, by), *leg_rows(record, by))), by)
+    return in_order(merged(part for record in records for part in rows_of(record, by)), by)
 
 
 def merged(rows: Iterable[UsageRow]) -> list[UsageRow]:
@@ -115,7 +105,13 @@ def in_order(rows: Iterable[UsageRow], by: GroupBy) -> list[UsageRow]:
     return sorted(rows, key=lambda row: (-row.exchanges, row.group is None, row.group or ""))
 
 
-def leg_rows(record: Record, by: GroupBy) -> Iterator[UsageRow]:
+def rows_of(record: Record, by: GroupBy | None) -> Iterator[UsageRow]:
+    """What one record adds to the sums of its group, and with its legs to those of others."""
+    yield _row(record, by)
+    yield from leg_rows(record, by)
+
+
+def leg_rows(record: Record, by: GroupBy | None) -> Iterator[UsageRow]:
     """What a counted record's legs add: tokens that its totals leave out, under each leg's own model."""
     if record.counted:
         own_model = record.reading.served_model or record.model_asked
@@ -130,28 +126,22 @@ def _legs(model: str | None, usage: Usage) -> Iterator[tuple[str | None, Usage]]
         yield from _legs(leg_model, leg.usage)
 
 
-def _row(record: Record, by: GroupBy) -> UsageRow:
+def _row(record: Record, by: GroupBy | None) -> UsageRow:
     """One record without its legs."""
     reading = record.reading
     sums = _counted(reading.usage, reading.estimate) if record.counted else UsageRow(None)
-    left_early = record.ending is Ending.NEVER_SENT and record.status == 499
-    cancelled = left_early or record.ending is Ending.CLIENT_LEFT
     return replace(
         sums,
         group=_group(record, by),
         exchanges=1,
-        errors=int(not cancelled and (record.status >= 400 or record.ending in FAILED)),
-        cancelled=int(cancelled),
-        estimated=int(record.counted and reading.basis in INFERRED),
-        unmetered=int(record.billable and reading.basis is Basis.NONE and record.ending not in UNSENT),
-        unpriced=int((record.billable or record.counted) and record.ending not in UNSENT and _is_unpriced(record.bill)),
+        errors=int(bears(record, Mark.FAILED)),
+        cancelled=int(bears(record, Mark.CANCELLED)),
+        estimated=int(bears(record, Mark.ESTIMATED)),
+        unmetered=int(bears(record, Mark.UNMETERED)),
+        unpriced=int(bears(record, Mark.UNPRICED)),
         cost_nanos=record.bill.cost_nanos,
         charge_nanos=record.bill.charge_nanos,
     )
-
-
-def _is_unpriced(bill: Bill) -> bool:
-    return bill.cost_nanos is None or any(flag.startswith(UNPRICED) for flag in bill.flags)
 
 
 def _counted(usage: Usage, estimate: Estimate | None = None) -> UsageRow:
@@ -164,7 +154,7 @@ def _counted(usage: Usage, estimate: Estimate | None = None) -> UsageRow:
     )
 
 
-def _group(record: Record, by: GroupBy) -> str | None:
+def _group(record: Record, by: GroupBy | None) -> str | None:
     match by:
         case GroupBy.MODEL:
             return record.reading.served_model or record.model_asked
@@ -175,7 +165,14 @@ def _group(record: Record, by: GroupBy) -> str | None:
         case GroupBy.ACCOUNT:
             return record.bill.account
         case GroupBy.DAY:
-            return datetime.fromtimestamp(record.started_at_ns // NS_PER_SECOND, UTC).date().isoformat()
+            return day_of(record.started_at_ns)
+        case None:
+            return None
+
+
+def day_of(at_ns: int) -> str:
+    """The day in UTC that a moment lies in, e.g. "2026-11-01"."""
+    return (_EPOCH + timedelta(days=at_ns // Step.DAY.ns)).isoformat()
 
 
 def _plus(one: int | None, other: int | None) -> int | None:

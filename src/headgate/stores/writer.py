@@ -14,6 +14,7 @@ import asyncio
 import logging
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -27,6 +28,7 @@ from headgate.ledger.store import LedgerUnavailable
 from headgate.records import Record
 from headgate.stores.file_sqlite import SqliteFile, Task
 from headgate.stores.queries import Reader
+from headgate.stores.rollups_sqlite import Pace
 from headgate.stores.spill import Spilled, remove_spill, spill, spill_path, spilled
 
 _log = logging.getLogger("headgate.records")
@@ -88,6 +90,11 @@ class _Batch:
                 self.tasks.append(item)
 
     @property
+    def has_records(self) -> bool:
+        """Whether there is anything in it for the roll-ups."""
+        return bool(self.records) or any(job.record is not None for job in self.commands)
+
+    @property
     def futures(self) -> list[Future]:
         """Of the commands and then of the tasks."""
         return [*(job.future for job in self.commands), *(job.future for job in self.tasks)]
@@ -125,6 +132,7 @@ class Writer:
         self._batch = _Batch()
         self._wake, self._urgent, self._closing = threading.Event(), threading.Event(), threading.Event()
         self._failures = 0
+        self._rolling = Pace()
         self._file: SqliteFile | None = _opened(path)
         self._mark = self._file.mark
         self._thread = threading.Thread(target=self._run, name="headgate-writer", daemon=True)
@@ -206,6 +214,7 @@ class Writer:
     def _run(self) -> None:
         while self._gather() and self._write_batch():
             self._batch = _Batch()
+            self._roll()
         if self._file is not None:
             self._file.close()
 
@@ -214,7 +223,8 @@ class Writer:
         while True:
             closing = self._closing.is_set()
             if not closing:
-                self._wake.wait()
+                while not self._wake.wait(self._rolling.wait_seconds):
+                    self._roll()
                 self._urgent.wait(_GATHERING)
             self._wake.clear()  # before the queue is looked at: whoever comes later sets it again
             self._urgent.clear()
@@ -245,12 +255,26 @@ class Writer:
             else:
                 self._note_success()
                 _tell(zip(self._batch.futures, answers, strict=True))
+                if self._batch.has_records:
+                    self._rolling.more_came()
                 self._batch = _Batch()
                 return True
             if last_try:
                 return False
             self._closing.wait(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _roll(self) -> None:
+        """Bring the roll-ups up to date if it is time; what cannot be done now is done some other time."""
+        if not self._rolling.due or self._closing.is_set():
+            return
+        rolled = 0
+        try:
+            if self._file is not None:
+                rolled = self._file.roll(time.time_ns())
+        except _TROUBLE as error:
+            self._note_failure(error)
+        self._rolling.went_on(rolled)
 
     def _commit(self) -> list[object]:
         if self._file is None:
