@@ -13,10 +13,17 @@ from headgate import __version__, tokenizer
 from headgate.access.directory import Directory
 from headgate.access.keys import Keys
 from headgate.admin.api import admin_application
+from headgate.admin.bookkeeping import Bookkeeping, Since
+from headgate.admin.books import check_books
 from headgate.admin.dashboard import Dashboard
+from headgate.admin.handlers import Sight
+from headgate.admin.health import DatabaseKind, Health, Process, price_book_view
+from headgate.admin.offer import Offer
 from headgate.admin.office import Office
-from headgate.admin.prices import prices_from
+from headgate.admin.onlookers import Onlookers
+from headgate.admin.prices import price_of_from, prices_from
 from headgate.admin.records import Line, SeriesFound, SeriesWanted
+from headgate.admin.snapshot import Snapshots
 from headgate.audit.log import AuditLog
 from headgate.config import Settings, access_secret, catalogue_data, dashboard_files, is_loopback, price_data
 from headgate.gateway.appraise import Appraiser
@@ -140,8 +147,10 @@ def build(settings: Settings, store: Store | None = None, log: LogWriter | None 
     appraiser = Appraiser(tariff, settings.holds.on_upstream_failure)
     checkpoints = Checkpoints(store, live, appraiser)
     lease = Lease(min(1.0, settings.holds.lease_seconds / 4), settings.holds.lease_seconds)
+    sight = _sight(settings, store, Snapshots(live, appraiser, node, time.time_ns), book, models)
     telemetry = _telemetry(settings, door, catalogue, Standing(live, store, __version__, node), log)
-    keeper = Keeper(store, node, checkpoints, time.time_ns, lease=lease, observers=telemetry.observers)
+    observers: tuple[Observer, ...] = (sight.health.since, sight.onlookers, *telemetry.observers)
+    keeper = Keeper(store, node, checkpoints, time.time_ns, lease=lease, observers=observers)
     gateway = Gateway(
         door=door,
         models=models,
@@ -160,29 +169,50 @@ def build(settings: Settings, store: Store | None = None, log: LogWriter | None 
         trails=Trails(store),
         clock=Clock(time.time_ns, time.monotonic_ns, new_exchange_id),
         live=live,
-        observers=telemetry.observers,
+        observers=observers,
     )
     local = LocalAnswers(models, door, store, live, __version__)
-    lifecycle = _lifecycle(store, keeper, upstream, telemetry)
+    lifecycle = _lifecycle(store, keeper, upstream, sight, telemetry)
     max_body_bytes = settings.limits.max_body_mib * _MIB
     sessions = Sessions(
         gateway, WebSockets(), gateway.forwarder.bounds.limits, settings.limits.drain_seconds, settings.origins
     )
     mounts: dict[str, Asgi] = {
         "/dashboard": Dashboard(dashboard_files()),
-        "/admin/v1": _admin(settings, store, secret, book),
+        "/admin/v1": _admin(settings, store, secret, book, sight),
         **telemetry.mounts,
     }
     application = Application(gateway, sessions, local, lifecycle, max_body_bytes=max_body_bytes, mounts=mounts)
     return Assembly(application, store, models, live)
 
 
-def _admin(settings: Settings, store: Store, secret: bytes, book: PriceBook) -> Asgi:
+def _sight(settings: Settings, store: Store, snapshots: Snapshots, book: PriceBook, models: Models) -> Sight:
+    """What an operator can look at beside the database."""
+    onlookers = Onlookers(snapshots.take, time.time_ns)
+    books = Bookkeeping(partial(check_books, store), time.time_ns, time.monotonic_ns)
+    kind = DatabaseKind.MEMORY
+    if isinstance(store, PostgresStore | SqliteStore):
+        kind = DatabaseKind.POSTGRES if isinstance(store, PostgresStore) else DatabaseKind.SQLITE
+    health = Health(
+        Process(snapshots.node, time.time_ns(), kind, price_book_view(book)),
+        store,
+        books,
+        Since(),
+        running=lambda: snapshots.running,
+        onlookers=lambda: len(onlookers),
+        open_holds=store.open_holds,
+        clock_ns=time.time_ns,
+    )
+    offer = Offer(settings.deployments, models.list_models(), price_of_from(book, time.time_ns))
+    return Sight(snapshots, onlookers, health, books, offer)
+
+
+def _admin(settings: Settings, store: Store, secret: bytes, book: PriceBook, sight: Sight) -> Asgi:
     """The admin API; without admin keys it answers everything with 404."""
     office = Office(store, store, secret, time.time_ns, os.urandom)
     providers = sorted({deployment.provider.name for deployment in settings.deployments})
     prices = prices_from(book, providers, time.time_ns)
-    return admin_application(office, StoreRecords(store), prices, settings.admin_keys, secret)
+    return admin_application(office, StoreRecords(store), prices, settings.admin_keys, secret, sight=sight)
 
 
 def _forwarder(settings: Settings, upstream: HttpUpstream) -> Forwarder:
@@ -257,21 +287,23 @@ def _readers(settings: Settings, door: Doorkeeper) -> Readers:
     return Readers(Keys(keys), to_nobody if settings.admin_keys else door.is_open)
 
 
-def _lifecycle(store: Store, keeper: Keeper, upstream: HttpUpstream, telemetry: Telemetry) -> Lifecycle:
+def _lifecycle(store: Store, keeper: Keeper, upstream: HttpUpstream, sight: Sight, telemetry: Telemetry) -> Lifecycle:
     async def start() -> None:
         if isinstance(store, PostgresStore):
             await store.open()
         for begin in telemetry.start:
             await begin()
         keeper.start()
+        sight.books.start()
 
     async def close() -> None:
+        await sight.books.aclose()
         await keeper.aclose()
         await store.aclose()
         for end in telemetry.close:
             await end()
 
-    return Lifecycle(start, upstream.aclose, close)
+    return Lifecycle(start, upstream.aclose, close, sight.onlookers.close)
 
 
 def make_store(settings: Settings) -> Store:

@@ -2,9 +2,11 @@
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -16,16 +18,29 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 from headgate.admin.api import admin_application
-from headgate.admin.handlers import Desk
+from headgate.admin.bookkeeping import Bookkeeping, Since
+from headgate.admin.books import check_books
+from headgate.admin.handlers import Desk, Sight
+from headgate.admin.health import DatabaseKind, Health, Process, price_book_view
+from headgate.admin.offer import Offer
 from headgate.admin.office import Office
+from headgate.admin.onlookers import Onlookers
 from headgate.admin.openapi import document
 from headgate.admin.passes import Passes
-from headgate.admin.prices import PriceFinder
+from headgate.admin.prices import PriceFinder, price_of_from
 from headgate.admin.records import RecordReader
 from headgate.admin.routes import OPERATIONS
 from headgate.admin.signin import AdminKeys
+from headgate.admin.snapshot import Snapshots
+from headgate.config import price_data
+from headgate.gateway.appraise import Appraiser
+from headgate.gateway.live import Live
+from headgate.gateway.tariff import Tariff
 from headgate.ledger.store import Ledger
 from headgate.net.server import bind
+from headgate.pricing.book import PriceBook
+from headgate.providers import registry
+from headgate.providers.base import Deployment, Secret
 from headgate.stores.memory import MemoryStore
 from headgate.wiring import StoreRecords
 
@@ -57,12 +72,31 @@ def an_office(store: MemoryStore, clock: Callable[[], int] | None = None, ledger
     )  # fmt: skip
 
 
+def a_sight(store: MemoryStore, clock: Clock, live: Live | None = None, second: float = 0.05) -> Sight:
+    """What there is to see of a gateway with one provider, which serves gpt-4o-mini; a second is short."""
+    book = PriceBook.from_json(price_data())
+    live = Live() if live is None else live
+    snapshots = Snapshots(live, Appraiser(Tariff(book)), "node-1", clock)
+    onlookers = Onlookers(snapshots.take, clock, second=second)
+    books = Bookkeeping(partial(check_books, store), clock, time.monotonic_ns)
+    process = Process("node-1", NOON_NS - 90 * 10**9, DatabaseKind.MEMORY, price_book_view(book))
+    health = Health(process, store, books, Since(), lambda: len(live), lambda: len(onlookers), store.open_holds, clock)
+    openai = registry.by_name("openai")
+    offer = Offer(
+        [Deployment("main", openai, openai.base_url, Secret("sk-the-credential"))],
+        [("gpt-4o-mini", "main"), ("gpt-4o", "main"), ("main/a-model-of-mine", "main")],
+        price_of_from(book, clock),
+    )
+    return Sight(snapshots, onlookers, health, books, offer)
+
+
 def a_desk(store: MemoryStore) -> Desk:
     """Whom handlers ask, over a store."""
     clock = Clock()
     return Desk(
-        an_office(store), StoreRecords(store), lambda _: (), clock, AdminKeys(KEYS), Passes(SECRET, KEYS, clock)
-    )
+        an_office(store), StoreRecords(store), lambda _: (), clock, AdminKeys(KEYS), Passes(SECRET, KEYS, clock),
+        a_sight(store, clock),
+    )  # fmt: skip
 
 
 class Got(NamedTuple):
@@ -86,6 +120,8 @@ class Api:
     store: MemoryStore
     office: Office
     clock: Clock
+    sight: Sight
+    live: Live
     called: set[tuple[str, str]] = field(default_factory=set)
     """Documented operations that answered with success."""
 
@@ -144,9 +180,12 @@ async def served(
     """The API under uvicorn on a free port, mounted at /admin/v1, on an empty store."""
     store, clock = MemoryStore(), Clock()
     office = office_of(store, clock)
-    inside = admin_application(office, reader_of(store), prices, keys, SECRET, clock_ns=clock, wait=wait)
+    live = Live()
+    sight = a_sight(store, clock, live)
+    inside = admin_application(office, reader_of(store), prices, keys, SECRET, sight=sight, clock_ns=clock, wait=wait)
     async with applications({"/admin/v1": inside}) as root, aiohttp.ClientSession() as http:
-        yield Api(http, f"{root}/admin/v1", store, office, clock)
+        yield Api(http, f"{root}/admin/v1", store, office, clock, sight, live)
+        sight.onlookers.close()
 
 
 @asynccontextmanager

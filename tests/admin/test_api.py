@@ -17,7 +17,7 @@ from headgate.ledger.entries import Outcome
 from headgate.ledger.store import LedgerUnavailable
 from headgate.stores.memory import MemoryStore
 from headgate.wiring import StoreRecords
-from tests.admin.serving import DOCUMENT, KEY, NOON_NS, SECRET, Api, Clock, an_office, served
+from tests.admin.serving import DOCUMENT, KEY, NOON_NS, SECRET, Api, Clock, a_sight, an_office, served
 from tests.stores.examples import a_record
 
 A_PRICE = PriceView(
@@ -38,6 +38,7 @@ async def test_every_documented_operation_does_what_it_says() -> None:
         await _keys_and_budgets(api)
         await _used(api)
         await _session(api)
+        await _sight(api)
         assert (await api("GET", "/openapi.json")).body == DOCUMENT | {"info": (await _info(api))}
         documented = {(method.upper(), path) for path, operations in DOCUMENT["paths"].items() for method in operations}
         assert api.called == documented
@@ -104,6 +105,16 @@ async def _keys_and_budgets(api: Api) -> None:
     assert [b["subject"] for b in (await api("GET", "/budgets?scope=tag")).body["data"]] == ["red"]
     revoked = await api("POST", f"/keys/{key_id}/revoke")
     assert (revoked.body["good"], revoked.body["revoked_at"] is None) == (False, False)
+
+
+async def _sight(api: Api) -> None:
+    assert (await api("GET", "/live")).body["exchanges"] == []
+    assert (await api("GET", "/health")).body["books"]["balanced"] is True, "as the check just asked for found them"
+    assert [provider["name"] for provider in (await api("GET", "/providers")).body["data"]] == ["main"]
+    assert (await api("GET", "/models?limit=1")).body["next_cursor"] == "1"
+    async with api.http.get(f"{api.root}/live/events", headers={"authorization": f"Bearer {KEY}"}) as events:
+        assert (events.status, events.content_type) == (200, "text/event-stream")
+        api.called.add(("GET", "/live/events"))
 
 
 async def _session(api: Api) -> None:
@@ -326,5 +337,6 @@ async def test_a_fault_of_ours_tells_nothing_of_the_inside(caplog: pytest.LogCap
 
 def test_a_short_admin_key_stops_the_start() -> None:
     store = MemoryStore()
+    sight = a_sight(store, Clock())
     with pytest.raises(ValueError, match="16"):
-        admin_application(an_office(store), StoreRecords(store), lambda _: (), {"ada": "short"}, SECRET)
+        admin_application(an_office(store), StoreRecords(store), lambda _: (), {"ada": "short"}, SECRET, sight=sight)

@@ -72,6 +72,9 @@ class Talking:
             else:
                 self.heard.put_nowait(None)
 
+    def dismiss(self) -> None:
+        """Nobody looks on."""
+
     def cut(self) -> None:
         """The server's patience is over."""
         self.cuts += 1

@@ -279,6 +279,9 @@ class Announces:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         await send({"type": "http.response.trailers", "headers": COST, "more_trailers": False})
 
+    def dismiss(self) -> None:
+        """Nobody looks on."""
+
     def cut(self) -> None:
         """Nothing runs on."""
 

@@ -19,6 +19,12 @@
     cookies.py   where it keeps that, and whose page asks
     dashboard.py the dashboard's files, served under a strict content policy
     session.py   the handlers of /session
+    snapshot.py  what is under way at one moment
+    onlookers.py those who look on, and what all of them are shown
+    bookkeeping.py the books, checked now and then; what came up since the start
+    health.py    how the gateway is
+    offer.py     its deployments, and the models that they serve
+    watching.py  the handlers of all that can only be looked at
     api.py       admin_application: all of it as an ASGI application
 
 The door stands before everything, the table decides what there is, and a handler only calls the office.

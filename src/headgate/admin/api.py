@@ -1,5 +1,6 @@
 """admin_application: the table of operations behind the door, as an ASGI application to be mounted at /admin/v1."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -10,12 +11,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headgate import __version__
 from headgate.admin import signin
-from headgate.admin.handlers import Call, Desk, Download
+from headgate.admin.handlers import Call, Desk, Download, Events, Sight
 from headgate.admin.office import Office
+from headgate.admin.onlookers import Onlooker
 from headgate.admin.openapi import IDEMPOTENCY_KEY, document
 from headgate.admin.passes import Passes
 from headgate.admin.prices import PriceFinder
@@ -35,6 +37,11 @@ MAX_BODY_BYTES = 64 * 1024
 
 _DECODER = msgspec.json.Decoder(float_hook=_number)
 
+_LAST_WORDS_SECONDS = 0.5
+"""For an onlooker's connection to end in good order."""
+_ABORT_EXTENSION = "headgate.abort"
+"""Of headgate's own server: drops a connection at once."""
+
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
@@ -45,6 +52,7 @@ def admin_application(
     keys: Mapping[str, str],
     secret: bytes,
     *,
+    sight: Sight,
     clock_ns: Callable[[], int] = time.time_ns,
     wait: Callable[[], Awaitable[None]] = signin.pause,
 ) -> ASGIApp:
@@ -55,7 +63,7 @@ def admin_application(
     Raises ValueError if a key is too short. Where there is none at all, every request is answered with 404.
     """
     known, passes = signin.AdminKeys(keys, wait), Passes(secret, keys, clock_ns)
-    desk = Desk(office, records, prices, clock_ns, known, passes)
+    desk = Desk(office, records, prices, clock_ns, known, passes, sight)
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
@@ -82,6 +90,8 @@ def _endpoint(desk: Desk, operations: Mapping[str, Operation]) -> Callable[[Requ
         answer = await operation.handler(desk, await _call(operation, request))
         if isinstance(answer, Download):
             return _file(answer, bare=request.method == "HEAD")
+        if isinstance(answer, Events):
+            return Shown(answer.onlooker, bare=request.method == "HEAD")
         if answer.value is None:
             return Response(status_code=answer.status, headers={**_HEADERS, **answer.headers})
         return _json(answer.status, msgspec.json.encode(answer.value), answer.headers)
@@ -184,6 +194,35 @@ def _file(answer: Download, *, bare: bool) -> Response:
     """A file as it is made; when the client leaves, so does whoever makes it."""
     headers = {**_HEADERS, "content-disposition": f'attachment; filename="{answer.filename}"'}
     return StreamingResponse(() if bare else answer.chunks, headers=headers, media_type=answer.media_type)
+
+
+class Shown(StreamingResponse):
+    """Events for an onlooker. When he is closed, what he does not take at once is dropped with his connection."""
+
+    def __init__(self, onlooker: Onlooker, *, bare: bool) -> None:
+        # No proxy shall gather what is news (nginx's X-Accel-Buffering).
+        headers = {**_HEADERS, "x-accel-buffering": "no"}
+        super().__init__(() if bare else onlooker, headers=headers, media_type="text/event-stream")
+        self._onlooker = onlooker
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Show him what is new, until either side has enough."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(None) as limit:
+                self._onlooker.on_close(lambda: limit.reschedule(loop.time() + _LAST_WORDS_SECONDS))
+                await super().__call__(scope, receive, send)
+        except TimeoutError:
+            abort: Callable[[], object] = scope.get("extensions", {}).get(_ABORT_EXTENSION, _nothing)
+            abort()
+            await asyncio.sleep(0)  # the server sees that nobody is left to finish the answer for
+        finally:
+            self._onlooker.on_close(_nothing)
+            self._onlooker.close()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _json(status: int, body: bytes, headers: Mapping[str, str] = {}) -> Response:

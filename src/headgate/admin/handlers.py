@@ -12,11 +12,16 @@ import msgspec
 from msgspec import UNSET
 
 from headgate.admin import bodies, views
+from headgate.admin.bookkeeping import Bookkeeping
+from headgate.admin.health import Health
+from headgate.admin.offer import Offer
 from headgate.admin.office import Office
+from headgate.admin.onlookers import Onlooker, Onlookers
 from headgate.admin.passes import Passes
 from headgate.admin.prices import PriceFinder
 from headgate.admin.records import RecordReader, record_view
 from headgate.admin.signin import AdminKeys, Visit
+from headgate.admin.snapshot import Snapshots
 from headgate.admin.terms import KeyTerms
 from headgate.admin.texts import nanos_from_usd
 from headgate.errors import NotFound
@@ -30,6 +35,17 @@ _LARGEST_INTEGER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
+class Sight:
+    """What there is to see of a running gateway that no database knows."""
+
+    snapshots: Snapshots
+    onlookers: Onlookers
+    health: Health
+    books: Bookkeeping
+    offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """Whom the handlers ask."""
 
@@ -39,6 +55,7 @@ class Desk:
     clock_ns: Callable[[], int]
     keys: AdminKeys
     passes: Passes
+    sight: Sight
 
 
 class Call(NamedTuple):
@@ -68,6 +85,12 @@ class Download(NamedTuple):
     filename: str
     chunks: AsyncIterator[bytes]
     """The first is at hand: what can be refused has been refused."""
+
+
+class Events(NamedTuple):
+    """Server-sent events for one who looks on, until either side has enough."""
+
+    onlooker: Onlooker
 
 
 # Accounts
@@ -141,11 +164,6 @@ async def get_hold(desk: Desk, call: Call) -> Answer:
 async def list_hold_entries(desk: Desk, call: Call) -> Answer:
     """The ledger's entries of a hold, newest first."""
     return await _entries(desk, call, hold_id=call.path["hold_id"])
-
-
-async def check_books(desk: Desk, _: Call) -> Answer:
-    """Whether entries and open holds add up to the balances, account by account."""
-    return Answer({"data": [views.finding_view(finding) for finding in await desk.office.check()]})
 
 
 # Keys and budgets

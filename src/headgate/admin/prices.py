@@ -53,6 +53,16 @@ def prices_from(book: PriceBook, providers: Sequence[str], clock_ns: Callable[[]
     return find
 
 
+def price_of_from(book: PriceBook, clock_ns: Callable[[], int]) -> Callable[[str, str], PriceView | None]:
+    """The price that one provider, by its own name, has for a model at the moment of asking."""
+
+    def find(provider: str, model: str) -> PriceView | None:
+        price = book.find(provider, model, clock_ns())
+        return None if price is None else price_view(provider, price, book.version)
+
+    return find
+
+
 def price_view(provider: str, price: Price, version: str) -> PriceView:
     """A price for the wire, under the provider that was asked for."""
     rates = [rate for unit, steps in price.rates.items() for rate in _rates(unit, steps, {})]

@@ -9,14 +9,17 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from headgate.access.budgets import Scope, Window
-from headgate.admin import bodies, downloads, handlers, session, sums, texts, views
+from headgate.admin import bodies, downloads, handlers, session, sums, texts, views, watching
 from headgate.admin.export import Format
-from headgate.admin.handlers import Answer, Call, Desk, Download
+from headgate.admin.handlers import Answer, Call, Desk, Download, Events
+from headgate.admin.health import HealthView
+from headgate.admin.offer import ModelView, ProviderView
 from headgate.admin.prices import PriceView
 from headgate.admin.records import RecordView
+from headgate.admin.snapshot import LiveView
 from headgate.records import Ending, Mark
 
-Handler = Callable[[Desk, Call], Awaitable[Answer | Download]]
+Handler = Callable[[Desk, Call], Awaitable[Answer | Download | Events]]
 
 
 class By(StrEnum):
@@ -140,6 +143,12 @@ class SeriesQuery(_Query, frozen=True, kw_only=True):
     ) = UNSET
 
 
+class ModelQuery(EntryPaging, frozen=True, kw_only=True):
+    """Which models: those with all of these words in their names."""
+
+    search: Text | UnsetType = UNSET
+
+
 class PriceQuery(_Query, frozen=True, kw_only=True):
     """Which model."""
 
@@ -186,6 +195,19 @@ class RecordPage(Struct, frozen=True, kw_only=True):
 
     data: list[RecordView]
     next_cursor: str | None
+
+
+class ModelPage(Struct, frozen=True, kw_only=True):
+    """Models."""
+
+    data: list[ModelView]
+    next_cursor: str | None
+
+
+class Providers(Struct, frozen=True, kw_only=True):
+    """Providers."""
+
+    data: list[ProviderView]
 
 
 class Findings(Struct, frozen=True, kw_only=True):
@@ -307,7 +329,12 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/holds", handlers.list_holds, HoldPage, query=OfAccount),
     Operation("GET", _HOLD, handlers.get_hold, views.HoldView, refusals=(404,)),
     Operation("GET", _HOLD + "/entries", handlers.list_hold_entries, EntryPage, query=EntryPaging, refusals=(404,)),
-    Operation("GET", "/check", handlers.check_books, Findings),
+    Operation("GET", "/check", watching.check_books, Findings),
+    Operation("GET", "/live", watching.get_live, LiveView),
+    Operation("GET", "/live/events", watching.watch_live, None, downloads=("text/event-stream",), refusals=(503,)),
+    Operation("GET", "/health", watching.get_health, HealthView),
+    Operation("GET", "/providers", watching.list_providers, Providers),
+    Operation("GET", "/models", watching.list_models, ModelPage, query=ModelQuery),
     Operation("GET", "/keys", handlers.list_keys, KeyPage, query=OfAccount),
     Operation("POST", "/keys", handlers.create_key, views.CreatedKey, (201,), body=bodies.NewKey,
               refusals=(404, *_WRITING)),

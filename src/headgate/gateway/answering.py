@@ -97,7 +97,7 @@ class Answering:
         self._stream_type = dialect.stream_type if dialect is not None else _SSE
         self._streams = self._answer.content_type.startswith(self._stream_type) and not self._answer.content_encoding
         meter = dialect.meter(self._answer, admission.ask) if dialect is not None and metered else None
-        running.meter = meter
+        running.meter, running.answered = meter, True
         self._watch = Watch(meter, strip if self._streams else None)
         told = meter is not None and head.status < 400
         self._encloses = told and not self._streams and not admission.ask.stream

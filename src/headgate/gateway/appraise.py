@@ -79,6 +79,10 @@ class Appraiser:
         )
         return Appraisal(bill, captures=settlement.charged, usage=settlement.usage)
 
+    def so_far(self, running: Running, reading: Reading) -> Appraisal:
+        """What would be settled if this process died now, with this reading."""
+        return self.appraise(running, Ending.GATEWAY_DIED, reading, counted=True)
+
     def _cost(self, usage: Usage, reading: Reading, running: Running) -> tuple[Cost, tuple[str, ...]]:
         """The cost; unknown, and flagged, where the book cannot be read: a price must not cost the settlement."""
         route = running.route

@@ -6,7 +6,6 @@ from headgate.gateway.appraise import Appraiser
 from headgate.gateway.live import Live, Running
 from headgate.ledger.commands import Checkpoint
 from headgate.ledger.store import Ledger
-from headgate.records import Ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class Checkpoints:
         if reading.delivered_bytes == running.delivered:
             return False
         running.delivered = reading.delivered_bytes
-        appraisal = self.appraiser.appraise(running, Ending.GATEWAY_DIED, reading, counted=True)
+        appraisal = self.appraiser.so_far(running, reading)
         charge = appraisal.bill.charge_nanos or 0
         self.ledger.note(Checkpoint(held.hold_id, held.account_id, min(charge, held.amount_nanos), appraisal.tokens))
         return True

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 from headgate.gateway.admit import Admission
@@ -38,6 +39,8 @@ class Running:
     route: Route
     held: Held | None
     meter: Watching | None = None
+    answered: bool = False
+    """The head of an answer has come."""
     delivered: int = field(default=-1)
     """The bytes that the last checkpoint saw delivered."""
     counted: bool = False
@@ -56,6 +59,10 @@ class Live:
 
     def __iter__(self) -> Iterator[Running]:
         return iter(list(self._running.values()))
+
+    def newest(self, most: int) -> list[Running]:
+        """At most so many of them, the newest first."""
+        return list(islice(reversed(self._running.values()), most))
 
     def add(self, running: Running) -> None:
         """An exchange goes out."""

@@ -21,6 +21,8 @@ from headgate.net.websocket_server import BREAK_EXTENSION, AsgiSocket
 
 TRAILERS_EXTENSION = "http.response.trailers"
 """ASGI's own extension (asgiref, "HTTP Trailers")."""
+ABORT_EXTENSION = "headgate.abort"
+"""Drops a connection with whatever its client has not taken, for applications that are mounted."""
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -107,6 +109,8 @@ class Lifecycle:
     start: Callable[[], Awaitable[None]]
     close_upstream: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
+    dismiss: Callable[[], None] = lambda: None
+    """Sends those away who only look on: a stop does not wait for them."""
 
 
 class Application:
@@ -202,6 +206,10 @@ class Application:
         if not self._starting.done() or self._starting.exception() is not None:
             await self._starting
 
+    def dismiss(self) -> None:
+        """Send those away who only look on."""
+        self._lifecycle.dismiss()
+
     def cut(self) -> None:
         """Break off what still runs; each client is told that the gateway is stopping."""
         self._sessions.cut()
@@ -214,6 +222,7 @@ class Application:
 
         A settlement that cannot be written in time is spilled with its record, for the next start.
         """
+        self.dismiss()
         self._sessions.cut()
         await self._lifecycle.close_upstream()
         while self._running:  # one whose client takes nothing is cancelled out of its write, and then settles

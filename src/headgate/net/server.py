@@ -15,7 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from headgate.errors import ConfigError
-from headgate.net.asgi import TRAILERS_EXTENSION, Application
+from headgate.net.asgi import ABORT_EXTENSION, TRAILERS_EXTENSION, Application
 from headgate.net.websocket_protocol import SocketProtocol
 from headgate.net.websocket_server import BREAK_EXTENSION
 
@@ -86,7 +86,11 @@ class Protocol(HttpToolsProtocol):
         """Begin a request: its scope learns the extension."""
         super().on_message_begin()
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]  # uvicorn's TypedDict has no place for extensions
-        scope["extensions"] = {BREAK_EXTENSION: self.transport.close, TRAILERS_EXTENSION: {}}
+        scope["extensions"] = {
+            BREAK_EXTENSION: self.transport.close,
+            ABORT_EXTENSION: self.transport.abort,
+            TRAILERS_EXTENSION: {},
+        }
 
     def _should_upgrade(self) -> bool:
         """Not while an earlier answer is on its way: whoever asked for it would never hear that its client has left."""
@@ -115,6 +119,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening; give running exchanges their time; then cut them, so that each client is told why."""
+        self._application.dismiss()
         cut = asyncio.get_running_loop().call_later(self._stop_seconds, self._application.cut)
         await super().shutdown(sockets=sockets)
         cut.cancel()

@@ -1,0 +1,80 @@
+"""What the gateway has on offer: its deployments, and the models that are known to be served, with their prices."""
+
+from collections.abc import Callable, Iterable, Mapping
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from headgate.admin.prices import PriceView
+from headgate.providers.base import Deployment, OnClientGone
+
+
+class ProviderView(Struct, frozen=True, kw_only=True):
+    """A deployment: a provider at an address. Its credential is told by whether there is one."""
+
+    name: str
+    provider: str
+    title: str
+    base_url: str
+    dialects: list[str]
+    sockets: list[str]
+    websocket: bool
+    client_keys: bool
+    has_credential: bool
+    on_client_gone: OnClientGone
+    self_hosted: bool
+
+
+class ModelView(Struct, frozen=True, kw_only=True):
+    """A model under the name that a client asks for it by, and who serves it then; prices are null where unpriced."""
+
+    model: str
+    provider: str
+    prices: PriceView | None
+
+
+PriceOf = Callable[[str, str], PriceView | None]
+"""What a provider, by its own name, asks now for a model; None where that is not known."""
+
+
+class Offer:
+    """The deployments and models of a gateway, as an operator looks them up."""
+
+    def __init__(self, deployments: Iterable[Deployment], models: Iterable[tuple[str, str]], price_of: PriceOf) -> None:
+        """`models` are names that clients ask for, each with the name of the deployment that it leads to."""
+        self._deployments: Mapping[str, Deployment] = {deployment.name: deployment for deployment in deployments}
+        self._models = [(f"{model} {name}".lower(), model, name) for model, name in sorted(models)]
+        self._price_of = price_of
+
+    def providers(self) -> list[ProviderView]:
+        """All deployments, in the operator's order."""
+        return [provider_view(deployment) for deployment in self._deployments.values()]
+
+    def found(self, search: str) -> list[tuple[str, str]]:
+        """The models that have all of these words in their own or their deployment's name, in the order of names."""
+        words = search.lower().split()
+        return [(model, name) for text, model, name in self._models if all(word in text for word in words)]
+
+    def model_view(self, model: str, name: str) -> ModelView:
+        """A model for the wire, with what it costs now at that deployment's provider."""
+        provider = self._deployments[name].provider.name
+        price = self._price_of(provider, model) or self._price_of(provider, model.removeprefix(f"{name}/"))
+        return ModelView(model=model, provider=name, prices=price)
+
+
+def provider_view(deployment: Deployment) -> ProviderView:
+    """A deployment for the wire; without a password that someone put into its address."""
+    url = urlsplit(deployment.base_url)
+    return ProviderView(
+        name=deployment.name,
+        provider=deployment.provider.name,
+        title=deployment.provider.title,
+        base_url=f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}",
+        dialects=list(deployment.provider.dialects),
+        sockets=[dialect for dialect in deployment.provider.dialects if deployment.speaks_socket(dialect)],
+        websocket=deployment.websocket,
+        client_keys=deployment.client_keys,
+        has_credential=deployment.credential is not None or bool(deployment.secrets) or deployment.profile is not None,
+        on_client_gone=deployment.on_client_gone,
+        self_hosted=deployment.provider.self_hosted,
+    )
