@@ -3,6 +3,7 @@
 serve.py   the gateway
 demo.py    the gateway against recorded providers, to watch
 meter.py   read the usage of a recorded response
+tail.py    exchanges as they end (following.py: each once; lines.py: as lines)
 usage.py   what was used, from the store
 export.py  all records as CSV, JSON lines or Parquet (parquet.py)
 prices.py  the price book: show, check, update, import
@@ -14,6 +15,7 @@ budget.py  budgets: set, remove, list
 desk.py     what the last four share
 source.py   what those that only read share
 files.py    a file that is whole or not there
+plot.py     numbers over time, drawn with letters
 progress.py how far a long command has come, on a terminal
 """
 
@@ -21,13 +23,13 @@ import sys
 
 import typer
 
-from headgate.cli import account, budget, credit, demo, export, key, meter, prices, serve, usage
+from headgate.cli import account, budget, credit, demo, export, key, meter, prices, serve, tail, usage
 from headgate.errors import HeadgateError
 
 app = typer.Typer(
     name="headgate", help="An LLM gateway whose numbers are right.", no_args_is_help=True, add_completion=False
 )
-for command in (serve, demo, meter, usage, export, prices, account, credit, key, budget):
+for command in (serve, demo, meter, tail, usage, export, prices, account, credit, key, budget):
     command.register(app)
 
 
