@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from headgate.audit.redaction import expression
 from headgate.errors import ConfigError
 from headgate.pricing.book import PriceBook, check
 from headgate.pricing.markup import Markups
@@ -24,6 +25,8 @@ from headgate.providers import registry
 from headgate.providers.base import Deployment, Secret, header_safe
 from headgate.sections import (
     AccessSection,
+    AuditSection,
+    BodiesRule,
     File,
     HoldsSection,
     LimitsSection,
@@ -34,6 +37,7 @@ from headgate.sections import (
 )
 
 _POSTGRES = ("postgres://", "postgresql://")
+_LARGEST_BODY = 16 * 1024 * 1024
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _Shape = TypeVar("_Shape", bound=msgspec.Struct)
 
@@ -62,6 +66,7 @@ class Settings:
     markups: Markups = field(default_factory=Markups)
     holds: HoldsSection = field(default_factory=HoldsSection)
     metrics: MetricsSection = field(default_factory=MetricsSection, repr=False)
+    audit: AuditSection = field(default_factory=AuditSection)
     metrics_at: tuple[str, int] | None = None
     """Host and port of the metrics' own listener; None where they are on the gateway's port."""
     log: LogSection = field(default_factory=LogSection)
@@ -188,9 +193,26 @@ def _settings(file: File, deployments: tuple[Deployment, ...], source: str) -> S
         markups=markups,
         holds=file.holds,
         metrics=file.metrics,
+        audit=_audit(file.audit, source),
         metrics_at=_metrics_at(file, source),
         log=file.log,
     )
+
+
+def _audit(section: AuditSection, source: str) -> AuditSection:
+    """What is kept of bodies, if it is something. Raises ConfigError."""
+    for number, rule in enumerate(section.bodies):
+        if rule == BodiesRule():
+            raise ConfigError(
+                f'{source}: `audit.bodies[{number}]`: expected `keys`, `tags` or `routes`; routes = ["/"] is all of it'
+            )
+    for name, least, most in (("max_bytes", 1, _LARGEST_BODY), ("retention_days", 1, 36_500)):
+        if not least <= getattr(section, name) <= most:
+            raise ConfigError(f"{source}: `audit.{name}`: expected {least} to {most}")
+    for number, pattern in enumerate(section.redact):
+        with _told(f"{source}: `audit.redact[{number}]"):
+            expression(pattern)
+    return section
 
 
 def _metrics_at(file: File, source: str) -> tuple[str, int] | None:

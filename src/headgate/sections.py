@@ -97,6 +97,28 @@ class LogSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Each exchange is a line of level info; of level warning, if it failed on the provider's side or on ours."""
 
 
+class BodiesRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[[audit.bodies]]`: whose bodies are kept. What is named has to fit, all of it; of each, one is enough."""
+
+    keys: tuple[str, ...] = ()
+    """Names or ids."""
+    tags: tuple[str, ...] = ()
+    """Of virtual keys, as they are at that moment."""
+    routes: tuple[str, ...] = ()
+    """A dialect, "openai.chat"; one of its operations, "openai.chat/create"; or the beginning of a path, "/v1/"."""
+
+
+class AuditSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[audit]`: what is kept of bodies. Without a rule nothing is."""
+
+    bodies: tuple[BodiesRule, ...] = ()
+    max_bytes: int = 64 * 1024
+    """Of each body: its beginning is kept."""
+    retention_days: int = 30
+    redact: tuple[str, ...] = ()
+    """Regular expressions for what else is not to be kept."""
+
+
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole of headgate.toml."""
 
@@ -115,3 +137,4 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     holds: HoldsSection = HoldsSection()
     metrics: MetricsSection = MetricsSection()
     log: LogSection = LogSection()
+    audit: AuditSection = AuditSection()

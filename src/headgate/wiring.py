@@ -16,6 +16,7 @@ from headgate.admin.api import admin_application
 from headgate.admin.bookkeeping import Bookkeeping, Since
 from headgate.admin.books import check_books
 from headgate.admin.dashboard import Dashboard
+from headgate.admin.deeds import Deeds
 from headgate.admin.handlers import Sight
 from headgate.admin.health import DatabaseKind, Health, Process, price_book_view
 from headgate.admin.offer import Offer
@@ -25,6 +26,7 @@ from headgate.admin.prices import price_of_from, prices_from
 from headgate.admin.records import Line, SeriesFound, SeriesWanted
 from headgate.admin.snapshot import Snapshots
 from headgate.audit.log import AuditLog
+from headgate.audit.redaction import Redactor
 from headgate.config import Settings, access_secret, catalogue_data, dashboard_files, is_loopback, price_data
 from headgate.gateway.appraise import Appraiser
 from headgate.gateway.checkpoint import Checkpoints
@@ -212,7 +214,8 @@ def _admin(settings: Settings, store: Store, secret: bytes, book: PriceBook, sig
     office = Office(store, store, secret, time.time_ns, os.urandom)
     providers = sorted({deployment.provider.name for deployment in settings.deployments})
     prices = prices_from(book, providers, time.time_ns)
-    return admin_application(office, StoreRecords(store), prices, settings.admin_keys, secret, sight=sight)
+    deeds = Deeds(store, make_redactor(settings), time.time_ns, os.urandom)
+    return admin_application(office, StoreRecords(store), prices, settings.admin_keys, secret, sight=sight, deeds=deeds)
 
 
 def _forwarder(settings: Settings, upstream: HttpUpstream) -> Forwarder:
@@ -304,6 +307,14 @@ def _lifecycle(store: Store, keeper: Keeper, upstream: HttpUpstream, sight: Sigh
             await end()
 
     return Lifecycle(start, upstream.aclose, close, sight.onlookers.close)
+
+
+def make_redactor(settings: Settings) -> Redactor:
+    """What takes secrets out of what the audit log keeps; it knows all that the settings hold."""
+    held = [secret for d in settings.deployments for secret in (d.credential, *d.secrets.values())]
+    own = [*settings.keys.values(), *settings.admin_keys.values(), settings.access.secret, settings.metrics.key]
+    known = [*filter(None, own), *(secret.reveal() for secret in held if secret is not None)]
+    return Redactor(known, settings.audit.redact)
 
 
 def make_store(settings: Settings) -> Store:

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 from headgate.admin.api import admin_application
 from headgate.admin.bookkeeping import Bookkeeping, Since
 from headgate.admin.books import check_books
+from headgate.admin.deeds import Deeds
 from headgate.admin.handlers import Desk, Sight
 from headgate.admin.health import DatabaseKind, Health, Process, price_book_view
 from headgate.admin.offer import Offer
@@ -32,6 +33,8 @@ from headgate.admin.records import RecordReader
 from headgate.admin.routes import OPERATIONS
 from headgate.admin.signin import AdminKeys
 from headgate.admin.snapshot import Snapshots
+from headgate.audit.log import AuditLog
+from headgate.audit.redaction import Redactor
 from headgate.config import price_data
 from headgate.gateway.appraise import Appraiser
 from headgate.gateway.live import Live
@@ -90,13 +93,28 @@ def a_sight(store: MemoryStore, clock: Clock, live: Live | None = None, second: 
     return Sight(snapshots, onlookers, health, books, offer)
 
 
+def some_deeds(log: AuditLog, clock: Callable[[], int] | None = None, patience_seconds: float = 30) -> Deeds:
+    """Keeps deeds; knows the admin key for a secret."""
+    numbers = count(1)
+    return Deeds(
+        log, Redactor([KEY]), clock or Clock(), lambda size: next(numbers).to_bytes(size, "big"),
+        patience_seconds=patience_seconds,
+    )  # fmt: skip
+
+
 def a_desk(store: MemoryStore) -> Desk:
     """Whom handlers ask, over a store."""
     clock = Clock()
     return Desk(
-        an_office(store), StoreRecords(store), lambda _: (), clock, AdminKeys(KEYS), Passes(SECRET, KEYS, clock),
+        an_office(store),
+        StoreRecords(store),
+        lambda _: (),
+        clock,
+        AdminKeys(KEYS),
+        Passes(SECRET, KEYS, clock),
         a_sight(store, clock),
-    )  # fmt: skip
+        some_deeds(store, clock),
+    )
 
 
 class Got(NamedTuple):
@@ -122,6 +140,7 @@ class Api:
     clock: Clock
     sight: Sight
     live: Live
+    deeds: Deeds
     called: set[tuple[str, str]] = field(default_factory=set)
     """Documented operations that answered with success."""
 
@@ -176,15 +195,21 @@ async def served(
     wait: Callable[[], Awaitable[None]] = no_pause,
     office_of: Callable[[MemoryStore, Clock], Office] = an_office,
     reader_of: Callable[[MemoryStore], RecordReader] = StoreRecords,
+    *,
+    log: AuditLog | None = None,
+    patience_seconds: float = 30,
 ) -> AsyncIterator[Api]:
     """The API under uvicorn on a free port, mounted at /admin/v1, on an empty store."""
     store, clock = MemoryStore(), Clock()
     office = office_of(store, clock)
     live = Live()
     sight = a_sight(store, clock, live)
-    inside = admin_application(office, reader_of(store), prices, keys, SECRET, sight=sight, clock_ns=clock, wait=wait)
+    deeds = some_deeds(store if log is None else log, clock, patience_seconds)
+    inside = admin_application(
+        office, reader_of(store), prices, keys, SECRET, sight=sight, deeds=deeds, clock_ns=clock, wait=wait
+    )
     async with applications({"/admin/v1": inside}) as root, aiohttp.ClientSession() as http:
-        yield Api(http, f"{root}/admin/v1", store, office, clock, sight, live)
+        yield Api(http, f"{root}/admin/v1", store, office, clock, sight, live, deeds)
         sight.onlookers.close()
 
 

@@ -1,6 +1,7 @@
 """The admin API over real HTTP. `tests/admin/serving.py` holds each answer against the OpenAPI document."""
 
 import asyncio
+import json
 import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +18,8 @@ from headgate.ledger.entries import Outcome
 from headgate.ledger.store import LedgerUnavailable
 from headgate.stores.memory import MemoryStore
 from headgate.wiring import StoreRecords
-from tests.admin.serving import DOCUMENT, KEY, NOON_NS, SECRET, Api, Clock, a_sight, an_office, served
+from tests.admin.serving import DOCUMENT, KEY, NOON_NS, SECRET, Api, Clock, a_sight, an_office, served, some_deeds
+from tests.stores.audit_conformance import SAID
 from tests.stores.examples import a_record
 
 A_PRICE = PriceView(
@@ -39,6 +41,7 @@ async def test_every_documented_operation_does_what_it_says() -> None:
         await _used(api)
         await _session(api)
         await _sight(api)
+        await _audited(api)
         assert (await api("GET", "/openapi.json")).body == DOCUMENT | {"info": (await _info(api))}
         documented = {(method.upper(), path) for path, operations in DOCUMENT["paths"].items() for method in operations}
         assert api.called == documented
@@ -138,6 +141,21 @@ async def _used(api: Api) -> None:
     assert (await api("GET", "/prices?model=unheard-of")).body == {"data": []}
 
 
+async def _audited(api: Api) -> None:
+    await api.store.keep_transcripts([SAID])
+    said = (await api("GET", "/records/ex_1/transcript")).body
+    assert (said["at"], said["request"]["truncated"]) == ("1970-01-01T00:00:00.000001Z", True)
+    assert said["response"] == {"text": SAID.response.text, "bytes": 22, "kept_bytes": 22, "truncated": False}
+    (listed,) = (await api("GET", "/transcripts?key=key_1&text=hello")).body["data"]
+    assert listed == {name: said[name] for name in listed if name in said} | {"request_bytes": 30, "response_bytes": 22}
+    lines = (await api("GET", "/transcripts/export?text=HELLO")).body
+    assert [json.loads(line) for line in lines.splitlines()] == [said]
+    deeds = (await api("GET", "/audit?actor=ada&limit=3")).body["data"]
+    assert [deed["action"] for deed in deeds] == ["export_transcripts", "list_transcripts", "get_transcript"]
+    lines = (await api("GET", "/audit/export?action=top_up")).body
+    assert [json.loads(line)["subject"] for line in lines.splitlines()] == ["account/acme"]
+
+
 REFUSALS: list[tuple[str, str, str | None, int, str | None]] = [
     ("PUT", "/accounts/acme", '{"kind": "prepaid", "colour": "red"}', 400, "colour"),
     ("PUT", "/accounts/acme", '{"limit_usd": "5"}', 400, "kind"),
@@ -172,6 +190,13 @@ REFUSALS: list[tuple[str, str, str | None, int, str | None]] = [
     ("GET", "/accounts?limit=1&limit=2", None, 400, "limit"),
     ("GET", "/accounts/acme/entries?cursor=0.x", None, 400, "cursor"),
     ("GET", "/accounts/nobody/entries", None, 404, None),
+    ("GET", "/audit?since=yesterday", None, 400, "since"),
+    ("GET", "/audit?until=9999-01-01T00:00:00Z", None, 400, "until"),
+    ("GET", "/audit?cursor=x", None, 400, "cursor"),
+    ("GET", "/audit?colour=red", None, 400, "colour"),
+    ("GET", "/audit/export?limit=5", None, 400, "limit"),
+    ("GET", "/transcripts?cursor=5", None, 400, "cursor"),
+    ("GET", "/records/ex_nothing/transcript", None, 404, None),
     ("GET", "/records?since=yesterday", None, 400, "since"),
     ("GET", "/records/ex_nothing", None, 404, None),
     ("GET", "/records?since=null", None, 400, "since"),
@@ -339,4 +364,7 @@ def test_a_short_admin_key_stops_the_start() -> None:
     store = MemoryStore()
     sight = a_sight(store, Clock())
     with pytest.raises(ValueError, match="16"):
-        admin_application(an_office(store), StoreRecords(store), lambda _: (), {"ada": "short"}, SECRET, sight=sight)
+        admin_application(
+            an_office(store), StoreRecords(store), lambda _: (), {"ada": "short"}, SECRET, sight=sight,
+            deeds=some_deeds(store),
+        )  # fmt: skip

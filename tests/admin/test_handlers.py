@@ -8,7 +8,8 @@ from msgspec import UNSET
 
 from headgate.admin import handlers
 from headgate.admin.handlers import Answer, Call
-from headgate.admin.routes import OPERATIONS, Paging, RecordQuery
+from headgate.admin.queries import Paging, RecordQuery
+from headgate.admin.routes import OPERATIONS
 from headgate.stores.memory import MemoryStore
 from tests.admin.serving import a_desk
 from tests.stores.examples import a_record

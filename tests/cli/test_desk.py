@@ -1,10 +1,15 @@
+import ast
 import asyncio
+import os
+import pwd
 import threading
 from pathlib import Path
 
 import pytest
 
 from headgate.access.budgets import Window
+from headgate.admin.office import Office
+from headgate.audit.deeds import Deed, DeedsWanted
 from headgate.cli import desk
 from headgate.errors import BadRequest, ConfigError
 from headgate.ledger.commands import OpenAccount, Post
@@ -117,3 +122,79 @@ def test_commands_work_while_a_gateway_has_the_store_open(headgate: Commands) ->
     assert paid
     assert headgate.good("account", "show", "acme", "--json").json["posted_nanos"] == 3_000_000_000 + paid
     assert "The books are right" in headgate.good("account", "check").out
+
+
+CHANGING = {
+    "open_account", "close_account", "top_up", "correct", "create_key", "change_key", "revoke_key", "put_budget",
+    "remove_budget",
+}  # fmt: skip
+
+
+def deeds_of(database: Path) -> list[Deed]:
+    """All deeds, oldest first."""
+
+    async def read() -> list[Deed]:
+        store = SqliteStore(database)
+        try:
+            return [deed for _, deed in await store.deeds(DeedsWanted(), 100)][::-1]
+        finally:
+            await store.aclose()
+
+    return asyncio.run(read())
+
+
+def test_what_is_done_on_the_command_line_is_kept(headgate: Commands) -> None:
+    headgate.good("account", "open", "acme", "--postpaid", "--limit", "5")
+    headgate.good("credit", "add", "acme", "$12.50", "--id", "inv-7", "--note", "with sk-proj-Zx81kQpR5tUvWyAbCdEf")
+    headgate.good("credit", "correct", "acme", "-0.25", "--note", "why")
+    made = headgate.good(
+        "key", "create", "k", "--account", "acme", "--tag", "red", "--rpm", "5", "--budget", "50/month", "--json"
+    ).json
+    headgate.good("budget", "set", "1/day", "--tag", "red")
+    headgate.good("budget", "remove", "day", "--tag", "red")
+    headgate.good("key", "revoke", "k")
+    headgate.good("account", "close", "acme")
+    headgate.refused("credit", "add", "nobody", "1")
+    headgate.refused("key", "revoke", "unheard-of")
+    for looking in (["account", "list"], ["key", "list"], ["budget", "list"], ["credit", "history", "acme"]):
+        headgate.good(*looking)
+    deeds = deeds_of(headgate.database)
+    key_id, me = made["key_id"], f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
+    asked = {"name": "k", "account": "acme", "tags": ["red"], "limits": {"requests_per_minute": 5}}
+    assert [(deed.action, deed.subject, deed.status, deed.detail) for deed in deeds[:8]] == [
+        ("put_account", "account/acme", 200, {"kind": "postpaid", "limit_usd": "5"}),
+        ("top_up", "account/acme", 200,
+         {"amount_usd": "$12.50", "note": "with [redacted]", "idempotency_key": "inv-7"}),
+        ("correct", "account/acme", 200, {"amount_usd": "-0.25", "note": "why"}),
+        ("create_key", f"key/{key_id}", 200, asked),
+        ("put_budget", f"budget/key/{key_id}/month", 200, {"limit_usd": "50.00"}),
+        ("put_budget", "budget/tag/red/day", 200, {"limit_usd": "1.00"}),
+        ("remove_budget", "budget/tag/red/day", 200, {}),
+        ("revoke_key", f"key/{key_id}", 200, {}),
+    ]  # fmt: skip
+    assert [(deed.action, deed.subject, deed.status) for deed in deeds[8:]] == [
+        ("close_account", "account/acme", 200),
+        ("top_up", "account/nobody", 404),
+        ("revoke_key", "key/unheard-of", 404),
+    ]
+    assert {deed.actor for deed in deeds} == {me}
+    assert made["key"] not in str(deeds)
+
+
+def test_no_command_changes_anything_outside_a_deed() -> None:
+    """Whoever adds a command that changes something has to say so."""
+    assert {name for name in vars(Office) if name in CHANGING} == CHANGING
+    found = 0
+    for path in Path(desk.__file__).parent.glob("*.py"):
+        tree = ast.parse(path.read_text())
+        inside = {
+            call
+            for block in ast.walk(tree)
+            if isinstance(block, ast.AsyncWith) and "doing(" in ast.unparse(block.items[0])
+            for call in ast.walk(block)
+        }
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in CHANGING:
+                found += 1
+                assert call in inside, f"{path.name}:{call.lineno}"
+    assert found >= 8

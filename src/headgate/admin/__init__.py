@@ -6,12 +6,15 @@
     texts.py     what names, notes and amounts may look like; amounts as text and as nano-dollars
     bodies.py    what goes in over the wire, as types
     views.py     what comes back, as types
+    deeds.py     Deeds: what administrators do, kept before it is done
+    audit.py     the audit log's part of the API
     records.py   RecordReader: what is asked of a record log; the JSON of a record
     export.py    records as rows of one width: CSV and JSON lines
     prices.py    the JSON of a price
     handlers.py  one small function for each operation of the API
     sums.py      the handlers of /usage and /series
     downloads.py handlers whose answer is a file, made as the client takes it
+    queries.py   what may stand in a query, as types
     routes.py    the table of operations: method, path, types, statuses
     openapi.py   the OpenAPI document, made from the table
     signin.py    the door: admin keys

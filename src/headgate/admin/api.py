@@ -14,8 +14,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headgate import __version__
-from headgate.admin import signin
-from headgate.admin.handlers import Call, Desk, Download, Events, Sight
+from headgate.admin import signin, views
+from headgate.admin.deeds import Deeds, detail_of, subject_of
+from headgate.admin.handlers import Answer, Call, Desk, Download, Events, Sight
 from headgate.admin.office import Office
 from headgate.admin.onlookers import Onlooker
 from headgate.admin.openapi import IDEMPOTENCY_KEY, document
@@ -53,17 +54,19 @@ def admin_application(
     secret: bytes,
     *,
     sight: Sight,
+    deeds: Deeds,
     clock_ns: Callable[[], int] = time.time_ns,
     wait: Callable[[], Awaitable[None]] = signin.pause,
 ) -> ASGIApp:
     """The admin API. `keys` are the admin keys by their names; `wait` is what a wrong one has to sit through.
 
-    `secret` is what passes are signed with, the same in all processes of one database.
+    `secret` is what passes are signed with, the same in all processes of one database; `deeds` keeps
+    what administrators do.
 
     Raises ValueError if a key is too short. Where there is none at all, every request is answered with 404.
     """
-    known, passes = signin.AdminKeys(keys, wait), Passes(secret, keys, clock_ns)
-    desk = Desk(office, records, prices, clock_ns, known, passes, sight)
+    known, passes = signin.AdminKeys(keys, wait, deeds.note_refusal), Passes(secret, keys, clock_ns)
+    desk = Desk(office, records, prices, clock_ns, known, passes, sight, deeds)
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
@@ -87,7 +90,13 @@ def admin_application(
 def _endpoint(desk: Desk, operations: Mapping[str, Operation]) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
         operation = operations["GET" if request.method == "HEAD" else request.method]
-        answer = await operation.handler(desk, await _call(operation, request))
+        body = await _body(request) if operation.body is not None else b""
+        if operation.changes:
+            answer = await _done(desk, operation, request, body)
+        else:
+            answer = await operation.handler(desk, _call(operation, request, body))
+            if operation.discloses:
+                await desk.deeds.keep(*_about(operation, request), 200)
         if isinstance(answer, Download):
             return _file(answer, bare=request.method == "HEAD")
         if isinstance(answer, Events):
@@ -99,6 +108,25 @@ def _endpoint(desk: Desk, operations: Mapping[str, Operation]) -> Callable[[Requ
     return serve
 
 
+async def _done(desk: Desk, operation: Operation, request: Request, body: bytes) -> Answer | Download | Events:
+    """What an operation answers that is kept as a deed, also where it is refused."""
+    about = _about(operation, request, body)
+    async with desk.deeds.doing(*about) as doing:
+        answer = await operation.handler(desk, _call(operation, request, body))
+        if isinstance(answer, Answer):
+            doing.status = answer.status
+            if isinstance(answer.value, views.CreatedKey):
+                doing.subject += f"/{answer.value.key_id}"
+        return answer
+
+
+def _about(operation: Operation, request: Request, body: bytes = b"") -> tuple[str, str, str, dict[str, Any]]:
+    """Who does what to what, and what was asked for."""
+    visit: signin.Visit = request.scope[signin.VISIT]
+    detail = detail_of(body, request.headers.get(IDEMPOTENCY_KEY)) | dict(request.query_params)
+    return visit.name, operation.name, subject_of(operation.path, request.path_params), detail
+
+
 def _text(text: bytes) -> Callable[[Request], Awaitable[Response]]:
     async def serve(_: Request) -> Response:
         return _json(200, text)
@@ -106,8 +134,8 @@ def _text(text: bytes) -> Callable[[Request], Awaitable[Response]]:
     return serve
 
 
-async def _call(operation: Operation, request: Request) -> Call:
-    """The request as its operation takes it. Raises BadRequest with what is wrong, and TooLarge."""
+def _call(operation: Operation, request: Request, data: bytes) -> Call:
+    """The request, with the body that was read, as its operation takes it. Raises BadRequest with what is wrong."""
     path = {name: _path_value(name, text) for name, text in request.path_params.items()}
     given: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
@@ -117,7 +145,7 @@ async def _call(operation: Operation, request: Request) -> Call:
     query = _checked(lambda: msgspec.convert(given, operation.query, strict=False))
     body = None
     if operation.body is not None:
-        data, shape = await _body(request), operation.body
+        shape = operation.body
         body = _checked(lambda: msgspec.convert(_DECODER.decode(data), shape))
     key = request.headers.get(IDEMPOTENCY_KEY) if operation.idempotent else None
     visit: signin.Visit = request.scope[signin.VISIT]
@@ -150,6 +178,7 @@ def _quoted(message: str) -> str | None:
 
 
 async def _body(request: Request) -> bytes:
+    """The whole body. Raises TooLarge."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

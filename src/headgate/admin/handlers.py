@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from headgate.admin import bodies, views
 from headgate.admin.bookkeeping import Bookkeeping
+from headgate.admin.deeds import Deeds
 from headgate.admin.health import Health
 from headgate.admin.offer import Offer
 from headgate.admin.office import Office
@@ -56,6 +57,7 @@ class Desk:
     keys: AdminKeys
     passes: Passes
     sight: Sight
+    deeds: Deeds
 
 
 class Call(NamedTuple):

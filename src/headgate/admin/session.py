@@ -10,6 +10,7 @@ async def sign_in(desk: Desk, call: Call) -> Answer:
     body: bodies.SignIn = call.body
     name = await desk.keys.holder(body.key.encode(), call.visit.client)
     made, text = desk.passes.make(name)
+    desk.deeds.note(name, "sign_in", "session", {"from": call.visit.client}, 200)
     cookie = cookies.keep(text, call.visit.root, LIFETIME_SECONDS, secure=call.visit.secure)
     return Answer(views.session_view(made.name, made.expires_at_ns), headers={"set-cookie": cookie})
 

@@ -51,12 +51,21 @@ class Visit:
 class AdminKeys:
     """The admin keys, and what a wrong one costs. Raises ValueError if a key is too short."""
 
-    def __init__(self, keys: Mapping[str, str], wait: Callable[[], Awaitable[None]] = pause) -> None:
-        """`keys` by their names; `wait` is what a wrong one has to sit through."""
+    def __init__(
+        self,
+        keys: Mapping[str, str],
+        wait: Callable[[], Awaitable[None]] = pause,
+        note_refusal: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`keys` by their names; `wait` is what a wrong one has to sit through.
+
+        `note_refusal` is told where a wrong one came from.
+        """
         if any(len(key) < SHORTEST_KEY for key in keys.values()):
             raise ValueError(f"an admin key has at least {SHORTEST_KEY} characters")
         self._digests = {name: _digest(key.encode()) for name, key in keys.items()}
         self._wait = wait
+        self._note_refusal = note_refusal
         self._waiting = 0
 
     def __len__(self) -> int:
@@ -82,6 +91,7 @@ class AdminKeys:
         if self._waiting >= _MOST_WAITING:
             raise RateLimited("Too many wrong admin keys are being tried.", retry_after=1)
         _log.warning("a sign-in to the admin API was refused, from %s", client)
+        self._note_refusal(client)
         self._waiting += 1
         try:
             await self._wait()

@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headgate.cli.desk import AsJson, Config, Database, ask, money, print_fields, print_json, print_table, usd
+from headgate.cli.desk import AsJson, Config, Database, act, ask, money, print_fields, print_json, print_table, usd
 
 if TYPE_CHECKING:
+    from headgate.admin.office import Office
+    from headgate.cli.desk import Acting
     from headgate.ledger.entries import Account
 
 Name = Annotated[str, typer.Argument(help="The account's name.")]
@@ -44,7 +46,13 @@ def open_(
 
     kind = None if prepaid is None else AccountKind.PREPAID if prepaid else AccountKind.POSTPAID
     limit_nanos = None if limit is None else usd(limit, "limit")
-    account, new = ask(config, database, lambda office: office.open_account(name, kind, limit_nanos))
+    asked = {"kind": None if kind is None else str(kind), "limit_usd": limit}
+
+    async def work(office: "Office", doing: "Acting") -> "tuple[Account, bool]":
+        async with doing("put_account", f"account/{name}", {word: value for word, value in asked.items() if value}):
+            return await office.open_account(name, kind, limit_nanos)
+
+    account, new = act(config, database, work)
     if as_json:
         print_json(account_view(account))
         return
@@ -100,7 +108,11 @@ def close(name: Name, as_json: AsJson = False, config: Config = None, database: 
     """Close an account: it pays for nothing new. What runs is settled, and its balance stays."""
     from headgate.admin.views import account_view
 
-    account = ask(config, database, lambda office: office.close_account(name))
+    async def work(office: "Office", doing: "Acting") -> "Account":
+        async with doing("close_account", f"account/{name}", {}):
+            return await office.close_account(name)
+
+    account = act(config, database, work)
     if as_json:
         print_json(account_view(account))
     else:

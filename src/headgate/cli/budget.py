@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headgate.cli.desk import AsJson, Config, Database, ask, money, parse_budget, print_budgets, print_json
+from headgate.cli.desk import AsJson, Config, Database, act, ask, money, parse_budget, print_budgets, print_json
 from headgate.errors import BadRequest
 
 if TYPE_CHECKING:
     from headgate.access.budgets import Scope
     from headgate.access.virtual import VirtualKey
     from headgate.admin.office import Office, Standing
+    from headgate.cli.desk import Acting
 
 Key = Annotated[str | None, typer.Option(help="Of this key, by name or id.")]
 Account = Annotated[str | None, typer.Option(help="Of this account.")]
@@ -37,15 +38,17 @@ def set_(
     database: Database = None,
 ) -> None:
     """Set a budget, in place of the one there was for that window. What was spent in the window stays spent."""
+    from headgate.admin.texts import usd_from_nanos
     from headgate.admin.views import budget_view
 
     nanos, window = parse_budget(limit)
 
-    async def work(office: "Office") -> "Standing":
+    async def work(office: "Office", doing: "Acting") -> "Standing":
         scope, subject = await _whose(office, key, account, tag)
-        return await office.put_budget(scope, subject, window, nanos)
+        async with doing("put_budget", f"budget/{scope}/{subject}/{window}", {"limit_usd": usd_from_nanos(nanos)}):
+            return await office.put_budget(scope, subject, window, nanos)
 
-    standing = ask(config, database, work)
+    standing = act(config, database, work)
     if as_json:
         print_json(budget_view(standing))
         return
@@ -72,11 +75,12 @@ def remove(
     if window not in windows:
         raise BadRequest(f"expected one of {', '.join(windows)}, not '{window}'.")
 
-    async def work(office: "Office") -> None:
+    async def work(office: "Office", doing: "Acting") -> None:
         scope, subject = await _whose(office, key, account, tag)
-        await office.remove_budget(scope, subject, Window(window))
+        async with doing("remove_budget", f"budget/{scope}/{subject}/{window}", {}):
+            await office.remove_budget(scope, subject, Window(window))
 
-    ask(config, database, work)
+    act(config, database, work)
     typer.echo(f"Removed the budget of {key or account or tag} ({window}).")
 
 

@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headgate.cli.desk import AsJson, Config, Database, ask, money, print_json, print_table, time_text, usd
+from headgate.cli.desk import AsJson, Config, Database, act, ask, money, print_json, print_table, time_text, usd
 
 if TYPE_CHECKING:
-    from headgate.admin.office import Posting
+    from headgate.admin.office import Office, Posting
+    from headgate.cli.desk import Acting
 
 Name = Annotated[str, typer.Argument(help="The account's name.")]
 Id = Annotated[
@@ -40,7 +41,12 @@ def add(
 ) -> None:
     """Pay into an account."""
     nanos = usd(amount, "USD")
-    _tell(ask(config, database, lambda office: office.top_up(name, nanos, entry_id, note)), nanos, as_json)
+
+    async def work(office: "Office", doing: "Acting") -> "Posting":
+        async with doing("top_up", f"account/{name}", _asked(amount, note, entry_id)):
+            return await office.top_up(name, nanos, entry_id, note)
+
+    _tell(act(config, database, work), nanos, as_json)
 
 
 def correct(
@@ -55,7 +61,18 @@ def correct(
 ) -> None:
     """Correct an account's balance, up or down."""
     nanos = usd(amount, "USD")
-    _tell(ask(config, database, lambda office: office.correct(name, nanos, entry_id, note)), nanos, as_json)
+
+    async def work(office: "Office", doing: "Acting") -> "Posting":
+        async with doing("correct", f"account/{name}", _asked(amount, note, entry_id)):
+            return await office.correct(name, nanos, entry_id, note)
+
+    _tell(act(config, database, work), nanos, as_json)
+
+
+def _asked(amount: str, note: str, entry_id: str | None) -> dict[str, str]:
+    """What was asked for, in the words of the admin API."""
+    asked = {"amount_usd": amount, "note": note, "idempotency_key": entry_id}
+    return {word: value for word, value in asked.items() if value}
 
 
 def history(

@@ -13,8 +13,13 @@ from headgate.errors import BadRequest
 from headgate.money import dollars_text
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from headgate.access.budgets import Scope, Window
+    from headgate.admin.deeds import Doing
     from headgate.admin.office import Office, Standing
+
+    Acting = Callable[[str, str, dict[str, Any]], AbstractAsyncContextManager[Doing]]
 
 _T = TypeVar("_T")
 
@@ -29,13 +34,23 @@ _SECONDS = {"m": 60, "h": 3600, "d": 86_400}
 
 
 def ask(config: Path | None, database: Path | None, work: "Callable[[Office], Awaitable[_T]]") -> _T:
-    """Do some work with the office of the store that the settings name, while a gateway may be running on it."""
+    """Look at something in the office of the store that the settings name, while a gateway may be running on it."""
+    return act(config, database, lambda office, _: work(office))
+
+
+def act(config: Path | None, database: Path | None, work: "Callable[[Office, Acting], Awaitable[_T]]") -> _T:
+    """Change something there, each change inside a deed: `async with doing(action, subject, detail)`.
+
+    What cannot be kept in the audit log is not done.
+    """
     import asyncio
     import os
     import time
     from dataclasses import replace
+    from functools import partial
 
     from headgate import wiring
+    from headgate.admin.deeds import Deeds
     from headgate.admin.office import Office
     from headgate.config import access_secret, load
 
@@ -45,9 +60,23 @@ def ask(config: Path | None, database: Path | None, work: "Callable[[Office], Aw
 
     async def run() -> _T:
         async with wiring.open_store(settings) as store:
-            return await work(Office(store, store, access_secret(settings), time.time_ns, os.urandom))
+            deeds = Deeds(store, wiring.make_redactor(settings), time.time_ns, os.urandom)
+            office = Office(store, store, access_secret(settings), time.time_ns, os.urandom)
+            return await work(office, partial(deeds.doing, f"cli:{_user()}"))
 
     return asyncio.run(run())
+
+
+def _user() -> str:
+    """The name of the operating system's user; its number where it has none."""
+    import os
+    import pwd
+
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def print_json(value: Any) -> None:

@@ -1,6 +1,6 @@
 """`headgate key`: virtual keys, each with an account behind it."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -8,6 +8,7 @@ from headgate.cli.desk import (
     AsJson,
     Config,
     Database,
+    act,
     ask,
     parse_budget,
     parse_until,
@@ -19,9 +20,11 @@ from headgate.cli.desk import (
 )
 
 if TYPE_CHECKING:
-    from headgate.access.budgets import Scope
+    from headgate.access.budgets import Scope, Window
     from headgate.access.virtual import VirtualKey
     from headgate.admin.office import Office, Standing
+    from headgate.admin.terms import KeyTerms
+    from headgate.cli.desk import Acting
 
 Ref = Annotated[str, typer.Argument(metavar="KEY", help="The key's name or id.")]
 
@@ -65,7 +68,6 @@ def create(
     """Make a key. It is printed once, on a line of its own, and cannot be shown again: only a digest is kept."""
     import time
 
-    from headgate.access.budgets import Scope
     from headgate.access.limits import Limits
     from headgate.admin.terms import KeyTerms
     from headgate.admin.views import created_key
@@ -82,13 +84,8 @@ def create(
     )
     budgets = [parse_budget(text) for text in budget or ()]
 
-    async def work(office: "Office") -> "tuple[VirtualKey, str]":
-        key, text = await office.create_key(terms)
-        for nanos, window in budgets:
-            await office.put_budget(Scope.KEY, key.key_id, window, nanos)
-        return key, text
-
-    key, text = ask(config, database, work)
+    asked = _asked(terms, expires)
+    key, text = act(config, database, lambda office, doing: _make(office, doing, terms, asked, budgets))
     if as_json:
         print_json(created_key(key, text, time.time_ns()))
         return
@@ -167,14 +164,49 @@ def revoke(key: Ref, as_json: AsJson = False, config: Config = None, database: D
 
     from headgate.admin.views import key_view
 
-    async def work(office: "Office") -> "VirtualKey":
-        return await office.revoke_key((await office.find_key(key)).key_id)
+    async def work(office: "Office", doing: "Acting") -> "VirtualKey":
+        async with doing("revoke_key", f"key/{key}", {}) as deed:
+            found = await office.find_key(key)
+            deed.subject = f"key/{found.key_id}"
+            return await office.revoke_key(found.key_id)
 
-    revoked = ask(config, database, work)
+    revoked = act(config, database, work)
     if as_json:
         print_json(key_view(revoked, time.time_ns()))
     else:
         typer.echo(f"Revoked '{revoked.name}' ({revoked.key_id}) at {time_text(revoked.revoked_at_ns)} UTC.")
+
+
+async def _make(
+    office: "Office", doing: "Acting", terms: "KeyTerms", asked: dict[str, Any], budgets: "list[tuple[int, Window]]"
+) -> "tuple[VirtualKey, str]":
+    """A key and its text, and its budgets: a deed each."""
+    from headgate.access.budgets import Scope
+    from headgate.admin.texts import usd_from_nanos
+
+    async with doing("create_key", "key", asked) as made:
+        key, text = await office.create_key(terms)
+        made.subject = f"key/{key.key_id}"
+    for nanos, window in budgets:
+        async with doing("put_budget", f"budget/key/{key.key_id}/{window}", {"limit_usd": usd_from_nanos(nanos)}):
+            await office.put_budget(Scope.KEY, key.key_id, window, nanos)
+    return key, text
+
+
+def _asked(terms: "KeyTerms", expires: str | None) -> dict[str, Any]:
+    """What was asked for, in the words of the admin API; what was left out is left out."""
+    limits = {name: getattr(terms.limits, name) for name in terms.limits.__slots__}
+    asked = {
+        "name": terms.name,
+        "account": terms.account_id,
+        "owner": terms.owner,
+        "tags": list(terms.tags),
+        "models": list(terms.models),
+        "providers": list(terms.providers),
+        "expires": expires,
+        "limits": {name: value for name, value in limits.items() if value is not None},
+    }
+    return {word: value for word, value in asked.items() if value}
 
 
 def _state(key: "VirtualKey", now_ns: int) -> str:
