@@ -6,12 +6,12 @@ LITELLM := litellm[proxy]==1.106.2
 AGENTS := @openai/codex@0.169.0 @anthropic-ai/claude-code@2.1.197
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types unit peers test-clients bench fuzz crash crash-long clean
+.PHONY: run test lint types unit peers test-clients dashboard test-dashboard bench fuzz crash crash-long clean
 
 run: $(VENV)/.installed ## the main job: real recorded streams through a running gateway
 	$(BIN)/headgate demo
 
-test: $(VENV)/.installed-test lint types unit peers $(if $(shell command -v npm 2>/dev/null),test-clients) ## linters, types and all tests
+test: $(VENV)/.installed-test lint types unit peers $(if $(shell command -v npm 2>/dev/null),test-clients test-dashboard) ## linters, types and all tests
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -28,6 +28,13 @@ peers: $(VENV)/.installed-test $(VENV)-litellm/.installed ## against servers too
 
 test-clients: $(VENV)/.installed-test .clients/.installed ## Codex and Claude Code through the gateway; needs npm
 	$(BIN)/pytest tests/clients
+
+dashboard: dashboard/node_modules/.installed ## build the dashboard from its sources; needs npm
+	npm --prefix dashboard run build
+
+test-dashboard: $(VENV)/.installed-test dashboard/node_modules/.installed ## its own tests, and that it builds as committed; needs npm
+	npm --prefix dashboard test
+	$(BIN)/pytest tests/dashboard
 
 bench: $(VENV)/.installed-test ## side by side with a raw proxy; needs nginx
 	$(BIN)/python -m bench
@@ -61,5 +68,9 @@ $(VENV)-litellm/.installed: Makefile
 	npm install --prefix .clients --no-audit --no-fund --loglevel=error $(AGENTS)
 	touch $@
 
+dashboard/node_modules/.installed: dashboard/package-lock.json
+	npm --prefix dashboard ci --no-audit --no-fund --loglevel=error
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-litellm .clients build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-litellm .clients dashboard/node_modules dashboard/.test build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

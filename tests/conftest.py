@@ -7,7 +7,7 @@ import pytest
 
 from tests.postgres_server import PostgresDatabase, PostgresServer, running_server
 
-collect_ignore = ["clients"]
+collect_ignore = ["clients", "dashboard"]
 """They need what npm installs: `make test-clients`."""
 
 RAN: set[str] = set()

@@ -1,0 +1,103 @@
+// What the gateway tells of itself as it happens: server-sent events, for as long as someone looks.
+
+import { useEffect, useState } from "preact/hooks";
+
+import { API } from "../api/http.ts";
+import type { Exchange, LiveSnapshot } from "../api/types.ts";
+import { look } from "./session.ts";
+
+export type Link = "connecting" | "open" | "lost" | "paused";
+
+export interface LiveState {
+  link: Link;
+  snapshot: LiveSnapshot | null;
+  /** The newest first. */
+  ended: Exchange[];
+  /** How many ended and were not shown, because there were too many. */
+  skipped: number;
+  /** Running exchanges and endings of the last minutes, one for each snapshot. */
+  history: { at: number; running: number; ended: number; tokens: number }[];
+}
+
+const KEPT = 40;
+const MINUTES = 180;
+const RETRY_MS = 3_000;
+
+const NOTHING: LiveState = { link: "connecting", snapshot: null, ended: [], skipped: 0, history: [] };
+
+/** Paused while the page is hidden or `wanted` is false. */
+export function useLive(wanted: boolean): LiveState {
+  const [shown, setShown] = useState<LiveState>(NOTHING);
+  const [visible, setVisible] = useState(!document.hidden);
+  useEffect(() => {
+    const changed = () => setVisible(!document.hidden);
+    document.addEventListener("visibilitychange", changed);
+    return () => document.removeEventListener("visibilitychange", changed);
+  }, []);
+  useEffect(() => {
+    if (!wanted || !visible) {
+      setShown((before) => ({ ...before, link: "paused" }));
+      return;
+    }
+    return follow((change) => setShown(change));
+  }, [wanted, visible]);
+  return shown;
+}
+
+type Change = (change: (before: LiveState) => LiveState) => void;
+
+function follow(change: Change): () => void {
+  let source: EventSource | null = null;
+  let retry = 0;
+  let fresh: Exchange[] = [];
+  let skipped = 0;
+  const open = () => {
+    change((before) => ({ ...before, link: before.link === "lost" ? "lost" : "connecting" }));
+    source = new EventSource(`${API}/live/events`);
+    source.addEventListener("open", () => change((before) => ({ ...before, link: "open" })));
+    source.addEventListener("live", (event) => {
+      const snapshot = JSON.parse(event.data as string) as LiveSnapshot;
+      const [ended, more] = [fresh, skipped];
+      [fresh, skipped] = [[], 0];
+      change((before) => merged(before, snapshot, ended, more));
+    });
+    source.addEventListener("ended", (event) => {
+      fresh = [JSON.parse(event.data as string) as Exchange, ...fresh].slice(0, 4 * KEPT);
+    });
+    source.addEventListener("skipped", (event) => {
+      skipped += (JSON.parse(event.data as string) as { count: number }).count;
+    });
+    source.addEventListener("error", () => {
+      change((before) => ({ ...before, link: "lost" }));
+      if (source?.readyState !== EventSource.CLOSED) return; // it tries again by itself
+      void look(); // it may be the session that has ended
+      retry = window.setTimeout(open, RETRY_MS);
+    });
+  };
+  open();
+  return () => {
+    source?.close();
+    clearTimeout(retry);
+  };
+}
+
+function merged(before: LiveState, snapshot: LiveSnapshot, fresh: Exchange[], skipped: number): LiveState {
+  const tokens = arrived(before.snapshot, snapshot);
+  const point = { at: Date.parse(snapshot.at), running: snapshot.running, ended: fresh.length + skipped, tokens };
+  return {
+    link: "open",
+    snapshot,
+    ended: [...fresh, ...before.ended].slice(0, KEPT),
+    skipped: before.skipped + skipped,
+    history: [...before.history, point].slice(-MINUTES),
+  };
+}
+
+/** Tokens a second between two snapshots, of what runs in both. */
+export function arrived(earlier: LiveSnapshot | null, later: LiveSnapshot): number {
+  if (earlier === null) return 0;
+  const known = new Map(earlier.exchanges.map((own) => [own.exchange_id, own.output_tokens ?? 0]));
+  const seconds = (Date.parse(later.at) - Date.parse(earlier.at)) / 1000;
+  const more = later.exchanges.reduce((sum, own) => sum + Math.max(0, (own.output_tokens ?? 0) - (known.get(own.exchange_id) ?? 0)), 0);
+  return seconds > 0 ? Math.round(more / seconds) : 0;
+}

@@ -1,0 +1,76 @@
+// Sums over rows of usage: counts as numbers, money as nano-dollars, unknown as null.
+
+import type { Sums } from "../api/types.ts";
+import { type Nanos, nanosOf, sumOf } from "./money.ts";
+import { sumOf as countSum } from "./numbers.ts";
+
+export interface Total {
+  exchanges: number;
+  errors: number;
+  cancelled: number;
+  estimated: number;
+  unmetered: number;
+  unpriced: number;
+  cost: Nanos | null;
+  charge: Nanos | null;
+  tokens: Tokens;
+}
+
+/** Tokens by kind, none of them part of another; estimates are in the fresh input and the plain output. */
+export interface Tokens {
+  fresh: number | null;
+  cacheRead: number | null;
+  cacheWrite: number | null;
+  output: number | null;
+  reasoning: number | null;
+}
+
+export const KINDS: readonly (readonly [keyof Tokens, string])[] = [
+  ["fresh", "input"],
+  ["cacheRead", "input from a cache"],
+  ["cacheWrite", "input into a cache"],
+  ["output", "output"],
+  ["reasoning", "reasoning"],
+];
+
+export function totalOf(rows: readonly Sums[]): Total {
+  const all = (name: keyof Sums) => rows.reduce((sum, row) => sum + Number(row[name] ?? 0), 0);
+  const kinds = rows.map(tokensOf);
+  return {
+    exchanges: all("exchanges"),
+    errors: all("errors"),
+    cancelled: all("cancelled"),
+    estimated: all("estimated"),
+    unmetered: all("unmetered"),
+    unpriced: all("unpriced"),
+    cost: sumOf(rows.map((row) => nanosOf(row.cost_usd))),
+    charge: sumOf(rows.map((row) => nanosOf(row.charge_usd))),
+    tokens: {
+      fresh: countSum(kinds.map((kind) => kind.fresh)),
+      cacheRead: countSum(kinds.map((kind) => kind.cacheRead)),
+      cacheWrite: countSum(kinds.map((kind) => kind.cacheWrite)),
+      output: countSum(kinds.map((kind) => kind.output)),
+      reasoning: countSum(kinds.map((kind) => kind.reasoning)),
+    },
+  };
+}
+
+export function tokensOf(row: Sums): Tokens {
+  const { cache_read_tokens: cacheRead, cache_write_tokens: cacheWrite, reasoning_tokens: reasoning } = row;
+  return {
+    fresh: countSum([less(row.input_tokens, cacheRead, cacheWrite), row.estimated_input_tokens]),
+    cacheRead,
+    cacheWrite,
+    output: countSum([less(row.output_tokens, reasoning), row.estimated_output_tokens]),
+    reasoning,
+  };
+}
+
+export function tokensTotal(tokens: Tokens): number | null {
+  return countSum(Object.values(tokens) as (number | null)[]);
+}
+
+/** What is left of a whole; never below zero, should the parts have been told wrongly. */
+function less(whole: number | null, ...parts: (number | null)[]): number | null {
+  return whole === null ? null : Math.max(0, parts.reduce<number>((left, part) => left - (part ?? 0), whole));
+}

@@ -1,0 +1,139 @@
+// The big numbers, each with what it was before and a line of how it went, and one sentence that says it all.
+
+import type { ComponentChildren } from "preact";
+
+import type { Sums, UsageRow } from "../api/types.ts";
+import { href } from "../app/router.ts";
+import { nanosOf, pixels } from "../lib/money.ts";
+import { change, changeText, plural, share } from "../lib/numbers.ts";
+import { spanParams, spanText } from "../lib/span.ts";
+import { type Tokens, tokensOf, tokensTotal, type Total } from "../lib/totals.ts";
+import { Spark } from "../parts/gauge.tsx";
+import { Count, Money } from "../parts/text.tsx";
+import type { Overview } from "./overview.tsx";
+
+interface Props {
+  overview: Overview;
+  total: Total;
+  earlier: Total;
+}
+
+/** Who has most of the cost, and how much of it. */
+function most(rows: UsageRow[], name: "model" | "key" | "provider", total: Total) {
+  let best: { label: string; cost: bigint } | null = null;
+  for (const row of rows) {
+    const cost = nanosOf(row.cost_usd) ?? 0n;
+    const label = row[name];
+    if (label && cost > (best?.cost ?? 0n)) best = { label, cost };
+  }
+  if (best === null || !total.cost) return null;
+  return { ...best, share: share(Number((best.cost * 10_000n) / total.cost), 10_000) };
+}
+
+export function Sentence({ overview, total, earlier }: Props) {
+  const params = spanParams(overview.span);
+  const ratio = change(total.cost, earlier.cost);
+  const top = (["model", "key", "provider"] as const).map((name) => ({ name, found: most(overview.by[name], name, total) }));
+  const words = { model: "on", key: "by the key", provider: "through" };
+  const parts = top.filter(({ found }) => found !== null);
+  return (
+    <p class="sentence">
+      <Money nanos={total.cost} /> spent in {spanText(overview.span)}
+      {ratio !== null && <>, {ratio === 0 ? "as much as" : `${ratio > 0 ? "up" : "down"} ${changeText(ratio).replace(/^[+−]/, "")} on`} the stretch before</>}.
+      {parts.length > 0 && " Most of it "}
+      {parts.map(({ name, found }, at) => (
+        <span key={name}>
+          {at > 0 && (at === parts.length - 1 ? " and " : ", ")}
+          {words[name]} <a href={href("/exchanges", { ...params, [name]: found!.label })}>{found!.label}</a> ({found!.share})
+        </span>
+      ))}
+      {parts.length > 0 && "."}
+      {total.unpriced > 0 && (
+        <>
+          {" "}<a href={href("/exchanges", { ...params, mark: "unpriced" })}>{plural(total.unpriced, "exchange")}</a> without a
+          price {total.unpriced === 1 ? "is" : "are"} not, or not wholly, in it.
+        </>
+      )}
+    </p>
+  );
+}
+
+export function Figures({ overview, total, earlier }: Props) {
+  const params = spanParams(overview.span);
+  const rows = overview.series.groups[0]?.rows ?? [];
+  const line = (of: (row: Sums) => number | null) => rows.map((row) => (row === null ? 0 : of(row)));
+  const tokens = tokensTotal(total.tokens);
+  const shareOf = (part: number, whole: number) => (whole === 0 ? null : part / whole);
+  return (
+    <ul class="figures" aria-label="Sums of this stretch of time">
+      <Figure
+        name="Spend" to={href("/exchanges", params)} value={<Money nanos={total.cost} />}
+        ratio={change(total.cost, earlier.cost)} values={line((row) => pixels(nanosOf(row.cost_usd)))}
+        note={total.charge === null ? "no account was charged" : <>accounts charged <Money nanos={total.charge} /></>}
+      />
+      <Figure
+        name="Tokens" to={href("/exchanges", params)} value={<Count value={tokens} short />}
+        ratio={change(tokens, tokensTotal(earlier.tokens))} values={line((row) => tokensTotal(tokensOf(row)))}
+        note={<><Count value={input(total.tokens)} short /> in, <Count value={output(total.tokens)} short /> out</>}
+      />
+      <Figure
+        name="Requests" to={href("/exchanges", params)} value={<Count value={total.exchanges} short />}
+        ratio={change(total.exchanges, earlier.exchanges)} values={line((row) => row.exchanges)}
+        note={<><Count value={total.cancelled} /> left by their clients</>}
+      />
+      <Figure
+        name="Errors" to={href("/exchanges", { ...params, mark: "failed" })} value={share(total.errors, total.exchanges)}
+        ratio={change(shareOf(total.errors, total.exchanges), shareOf(earlier.errors, earlier.exchanges))} badUp
+        values={line((row) => row.errors)} note={<><Count value={total.errors} /> requests</>}
+      />
+      <Figure
+        name="Unmetered" to={href("/exchanges", { ...params, mark: "unmetered" })}
+        value={share(total.unmetered, total.exchanges)}
+        ratio={change(shareOf(total.unmetered, total.exchanges), shareOf(earlier.unmetered, earlier.exchanges))} badUp
+        values={line((row) => row.unmetered)} note={<><Count value={total.unmetered} /> used nobody knows how much</>}
+      />
+    </ul>
+  );
+}
+
+function input(tokens: Tokens): number | null {
+  return tokensTotal({ ...tokens, output: null, reasoning: null });
+}
+
+function output(tokens: Tokens): number | null {
+  return tokensTotal({ ...tokens, fresh: null, cacheRead: null, cacheWrite: null });
+}
+
+interface FigureProps {
+  name: string;
+  to: string;
+  value: ComponentChildren;
+  ratio: number | null;
+  badUp?: boolean;
+  values: (number | null)[];
+  note: ComponentChildren;
+}
+
+function Figure({ name, to, value, ratio, badUp = false, values, note }: FigureProps) {
+  return (
+    <li>
+      <a href={to}>
+        <span class="name">{name}</span>
+        <span class="value">{value}</span>
+        <Change ratio={ratio} badUp={badUp} />
+        <span class="note">{note}</span>
+        <Spark values={values} />
+      </a>
+    </li>
+  );
+}
+
+function Change({ ratio, badUp }: { ratio: number | null; badUp: boolean }) {
+  if (ratio === null) return <span class="change" />; // there is nothing before to compare with
+  const tone = badUp && ratio > 0.1 ? "worse" : badUp && ratio < -0.1 ? "better" : "";
+  return (
+    <span class={`change ${tone}`} title="Against the stretch of the same length just before">
+      {Math.abs(ratio) < 0.0005 ? "±0 %" : changeText(ratio)}
+    </span>
+  );
+}
