@@ -318,3 +318,12 @@ def test_where_the_metrics_are(tmp_path: Path, text: str, at: tuple[str, int] | 
 def test_metrics_that_nobody_could_read_or_everybody(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(told)):
         load(write(tmp_path, f"[metrics]\n{text}"), {})
+
+
+@pytest.mark.parametrize(("days", "said"), [("0", ">= 1"), ("-1", ">= 1"), ("40000", "<= 36500"), ('"30d"', "int")])
+def test_records_are_kept_for_a_day_at_least(tmp_path: Path, days: str, said: str) -> None:
+    path = tmp_path / "headgate.toml"
+    path.write_text(f"[retention]\nrecords_days = {days}\n")
+    with pytest.raises(ConfigError, match=r"retention.records_days") as told:
+        load(path, {})
+    assert said in str(told.value)

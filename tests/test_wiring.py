@@ -1,6 +1,9 @@
 """The parts put together: a whole gateway over sockets is in e2e/; here is that they fit."""
 
 import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +15,13 @@ from headgate.access.virtual import VirtualKey
 from headgate.config import Settings, load
 from headgate.gateway.holder import Doorkeeper
 from headgate.gateway.live import Live
+from headgate.net.asgi import Application
 from headgate.routing.catalogue import Catalogue
 from headgate.stores.memory import MemoryStore
 from headgate.stores.sqlite import SqliteStore
 from headgate.telemetry.families import Standing
 from headgate.wiring import Telemetry, _readers, _telemetry, build, new_exchange_id
+from tests.stores.examples import a_record
 
 
 def test_ids_sort_by_time_and_do_not_repeat() -> None:
@@ -135,3 +140,32 @@ async def test_metrics_can_be_switched_off(tmp_path: Path) -> None:
     door = Doorkeeper(Keys({}), MemoryStore(), b"s", lambda: 0)
     standing = Standing(Live(), MemoryStore(), "1", "node")
     assert _telemetry(settings_of(path), door, Catalogue(), standing, None) == Telemetry()
+
+
+@asynccontextmanager
+async def running(application: Application) -> AsyncIterator[None]:
+    """The time between an application's start and its stop."""
+    told: asyncio.Queue[Any] = asyncio.Queue()
+    events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    events.put_nowait({"type": "lifespan.startup"})
+    serving = asyncio.create_task(application({"type": "lifespan"}, events.get, told.put))
+    assert await told.get() == {"type": "lifespan.startup.complete"}
+    yield
+    events.put_nowait({"type": "lifespan.shutdown"})
+    await serving
+
+
+async def test_old_records_are_removed_only_where_the_settings_say_so(tmp_path: Path) -> None:
+    async def left(more: str) -> list[str]:
+        config = tmp_path / "headgate.toml"
+        config.write_text(f'database = "{tmp_path}/headgate.db"\n{more}')
+        store = MemoryStore()
+        store.append(a_record("ex_old"))
+        store.append(a_record("ex_new", started_at_ns=time.time_ns()))
+        async with running(build(load(config, {}), store).application), asyncio.timeout(60):
+            while more and len(store.kept) == 2:
+                await asyncio.sleep(0.01)
+        return [record.exchange_id for record in store.kept]
+
+    assert await left("") == ["ex_new", "ex_old"]
+    assert await left("[retention]\nrecords_days = 30\n") == ["ex_new"]

@@ -34,6 +34,7 @@ from headgate.sections import (
     MetricsSection,
     PricesSection,
     ProviderSection,
+    RetentionSection,
 )
 
 _POSTGRES = ("postgres://", "postgresql://")
@@ -70,6 +71,7 @@ class Settings:
     metrics_at: tuple[str, int] | None = None
     """Host and port of the metrics' own listener; None where they are on the gateway's port."""
     log: LogSection = field(default_factory=LogSection)
+    retention: RetentionSection = field(default_factory=RetentionSection)
 
 
 def load(path: Path | None, env: Mapping[str, str] | None = None, listen: str | None = None) -> Settings:
@@ -196,6 +198,7 @@ def _settings(file: File, deployments: tuple[Deployment, ...], source: str) -> S
         audit=_audit(file.audit, source),
         metrics_at=_metrics_at(file, source),
         log=file.log,
+        retention=file.retention,
     )
 
 

@@ -1,6 +1,6 @@
 """What may stand in headgate.toml, as types. `config.py` reads it; whoever a section sets up takes it as it is."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -119,6 +119,13 @@ class AuditSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Regular expressions for what else is not to be kept."""
 
 
+class RetentionSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[retention]`: how long things are kept. Entries of the ledger, and what usage sums up to, are kept for good."""
+
+    records_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] | None = None
+    """Records of exchanges that began longer ago are removed; without it none is."""
+
+
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole of headgate.toml."""
 
@@ -138,3 +145,4 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics: MetricsSection = MetricsSection()
     log: LogSection = LogSection()
     audit: AuditSection = AuditSection()
+    retention: RetentionSection = RetentionSection()

@@ -39,6 +39,7 @@ from headgate.gateway.local import LocalAnswers
 from headgate.gateway.receipt import Trailers
 from headgate.gateway.record import Trails
 from headgate.gateway.relay import Patience
+from headgate.gateway.retention import Pruner
 from headgate.gateway.sessions import Sessions
 from headgate.gateway.settle import Books, Settler
 from headgate.gateway.sweep import Keeper, Lease
@@ -85,6 +86,9 @@ class Store(Books, Directory, AuditLog, Protocol):
 
     async def series(self, of: SeriesOf) -> Series:
         """The sums step by step, in all or by group."""
+
+    async def older_than(self, before_ns: int) -> tuple[int, int | None]:
+        """How many records began before then, and when the first of them did; nanoseconds since the epoch."""
 
     async def prune(self, before_ns: int, limit: int = ...) -> int:
         """Remove at most `limit` of the oldest records that began before then; returns how many. Sums stay."""
@@ -174,7 +178,7 @@ def build(settings: Settings, store: Store | None = None, log: LogWriter | None 
         observers=observers,
     )
     local = LocalAnswers(models, door, store, live, __version__)
-    lifecycle = _lifecycle(store, keeper, upstream, sight, telemetry)
+    lifecycle = _lifecycle(store, keeper, upstream, sight=sight, telemetry=telemetry, pruner=_pruner(settings, store))
     max_body_bytes = settings.limits.max_body_mib * _MIB
     sessions = Sessions(
         gateway, WebSockets(), gateway.forwarder.bounds.limits, settings.limits.drain_seconds, settings.origins
@@ -290,7 +294,21 @@ def _readers(settings: Settings, door: Doorkeeper) -> Readers:
     return Readers(Keys(keys), to_nobody if settings.admin_keys else door.is_open)
 
 
-def _lifecycle(store: Store, keeper: Keeper, upstream: HttpUpstream, sight: Sight, telemetry: Telemetry) -> Lifecycle:
+def _pruner(settings: Settings, store: Store) -> Pruner | None:
+    """Who removes old records, where they are not kept for good."""
+    days = settings.retention.records_days
+    return None if days is None else Pruner(store, days, time.time_ns)
+
+
+def _lifecycle(
+    store: Store,
+    keeper: Keeper,
+    upstream: HttpUpstream,
+    *,
+    sight: Sight,
+    telemetry: Telemetry,
+    pruner: Pruner | None,
+) -> Lifecycle:
     async def start() -> None:
         if isinstance(store, PostgresStore):
             await store.open()
@@ -298,9 +316,13 @@ def _lifecycle(store: Store, keeper: Keeper, upstream: HttpUpstream, sight: Sigh
             await begin()
         keeper.start()
         sight.books.start()
+        if pruner is not None:
+            pruner.start()
 
     async def close() -> None:
         await sight.books.aclose()
+        if pruner is not None:
+            await pruner.aclose()
         await keeper.aclose()
         await store.aclose()
         for end in telemetry.close:

@@ -199,6 +199,13 @@ class Conformance:
             assert last[0] > second[0]
             assert await log.arrived(second[0], 9, [first[0]]) == [first, last]
 
+    async def test_how_many_are_older(self, store_factory: StoreFactory) -> None:
+        async with store_factory.open_store() as log:
+            assert await log.older_than(NOON) == (0, None)
+            await write(log, *(a_record(f"ex_{n}", started_at_ns=NOON + n) for n in (2, 1, 3)))
+            assert await log.older_than(NOON + 1) == (0, None)
+            assert await log.older_than(NOON + 3) == (2, NOON + 1)
+
     @pytest.mark.parametrize(
         ("served", "trail"),
         [

@@ -6,6 +6,7 @@ meter.py   read the usage of a recorded response
 tail.py    exchanges as they end (following.py: each once; lines.py: as lines)
 usage.py   what was used, from the store
 export.py  all records as CSV, JSON lines or Parquet (parquet.py)
+prune.py   remove old records
 prices.py  the price book: show, check, update, import
 account.py accounts: open, close, check the books
 credit.py  pay in, correct, history
@@ -23,13 +24,13 @@ import sys
 
 import typer
 
-from headgate.cli import account, budget, credit, demo, export, key, meter, prices, serve, tail, usage
+from headgate.cli import account, budget, credit, demo, export, key, meter, prices, prune, serve, tail, usage
 from headgate.errors import HeadgateError
 
 app = typer.Typer(
     name="headgate", help="An LLM gateway whose numbers are right.", no_args_is_help=True, add_completion=False
 )
-for command in (serve, demo, meter, tail, usage, export, prices, account, credit, key, budget):
+for command in (serve, demo, meter, tail, usage, export, prune, prices, account, credit, key, budget):
     command.register(app)
 
 

@@ -40,6 +40,9 @@ class Records(Protocol):
     async def last_arrivals(self, limit: int) -> list[int]:
         """The numbers of the records that were written last."""
 
+    async def older_than(self, before_ns: int) -> tuple[int, int | None]:
+        """How many records began before then, and when the first of them did; nanoseconds since the epoch."""
+
     async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
         """The sums over all records, or those since `since_ns`, one row for each group."""
 
@@ -69,6 +72,12 @@ class FileRecords:
         from headgate.stores import queries
 
         return self._file.ask(lambda db: queries.last_arrivals(db, limit))
+
+    async def older_than(self, before_ns: int) -> tuple[int, int | None]:
+        """How many records began before then, and when the first of them did; nanoseconds since the epoch."""
+        from headgate.stores import queries
+
+        return self._file.ask(lambda db: queries.older_than(db, before_ns))
 
     async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
         """The sums over all records, or those since `since_ns`, one row for each group."""

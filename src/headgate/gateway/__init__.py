@@ -23,5 +23,6 @@ record.py      a Forwarded becomes a Record
 live.py        the exchanges under way
 checkpoint.py  what their bills would be now, noted in case this process dies
 sweep.py       the exchanges of processes that died are settled
+retention.py   records that are older than they are to be kept are removed
 local.py       what the gateway answers by itself
 """

@@ -96,6 +96,11 @@ class MemoryRecords:
         with self._lock:
             return sorted(self._numbers.values(), reverse=True)[:limit]
 
+    async def older_than(self, before_ns: int) -> tuple[int, int | None]:
+        """How many records began before then, and when the first of them did; nanoseconds since the epoch."""
+        starts = [record.started_at_ns for record in self._since(None) if record.started_at_ns < before_ns]
+        return len(starts), min(starts, default=None)
+
     async def usage(self, since_ns: int | None, by: GroupBy, until_ns: int | None = None) -> list[UsageRow]:
         """The sums over the records that began in a span, one row for each group."""
         return self._sums.usage(self._since(None), since_ns, until_ns, by)

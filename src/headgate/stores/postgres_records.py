@@ -74,6 +74,11 @@ class PostgresRecords:
         rows = await self._questions.rows(records_sql.last_arrivals("arrival", "$1"), limit)
         return [number for (number,) in rows]
 
+    async def older_than(self, before_ns: int) -> tuple[int, int | None]:
+        """How many records began before then, and when the first of them did; nanoseconds since the epoch."""
+        ((number, first_ns),) = await self._questions.rows(records_sql.older_than("$1"), before_ns)
+        return number, first_ns
+
     async def usage(self, since_ns: int | None, by: GroupBy, until_ns: int | None = None) -> list[UsageRow]:
         """The sums over the records that began in a span, one row for each group."""
         return await self._questions.at_once(lambda db: answered(db, rollups.usage(since_ns, until_ns, by)))

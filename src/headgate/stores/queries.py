@@ -57,6 +57,12 @@ def last_arrivals(db: sqlite3.Connection, limit: int) -> list[int]:
     return [number for (number,) in db.execute(records_sql.last_arrivals("rowid", "?1"), (limit,))]
 
 
+def older_than(db: sqlite3.Connection, before_ns: int) -> tuple[int, int | None]:
+    """How many records began before then, and when the first of them did."""
+    ((number, first_ns),) = db.execute(records_sql.older_than("?1"), (before_ns,)).fetchall()
+    return number, first_ns
+
+
 def usage(db: sqlite3.Connection, since_ns: int | None, until_ns: int | None, by: GroupBy) -> list[UsageRow]:
     """The sums over the records that began in a span, one row for each group."""
     return at_once(db, rollups.usage(since_ns, until_ns, by))

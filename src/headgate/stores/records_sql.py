@@ -116,6 +116,11 @@ def last_arrivals(arrival: str, limit: str) -> str:
     return f"SELECT {arrival} FROM records ORDER BY {arrival} DESC LIMIT {limit}"
 
 
+def older_than(before: str) -> str:
+    """How many records began before then, and when the first of them did."""
+    return f"SELECT count(*), min(started_at_ns) FROM records WHERE started_at_ns < {before}"
+
+
 def trail(response_id: str, arrival: str) -> str:
     """The provider of the newest exchange of a response id, and whether any of them was counted."""
     return f"""

@@ -97,6 +97,10 @@ class SqliteStore(SqliteAudit):
         """The numbers of the records that were written last."""
         return await self._ask_aside(lambda db: queries.last_arrivals(db, limit))
 
+    async def older_than(self, before_ns: int) -> tuple[int, int | None]:
+        """How many records began before then, and when the first of them did; nanoseconds since the epoch."""
+        return await self._ask_aside(lambda db: queries.older_than(db, before_ns))
+
     async def usage(self, since_ns: int | None, by: GroupBy, until_ns: int | None = None) -> list[UsageRow]:
         """The sums over the records that began in a span, one row for each group."""
         return await self._ask_aside(lambda db: queries.usage(db, since_ns, until_ns, by))
