@@ -1,14 +1,23 @@
 """Looking on over real sockets: who may, how many, how it ends. The exchanges themselves are in e2e/test_live.py."""
 
 import asyncio
+import socket
 from contextlib import AsyncExitStack
+from typing import cast
 
 import aiohttp
+import pytest
+from starlette.types import Receive, Scope, Send
 
-from headgate.admin.onlookers import MOST_ONLOOKERS
+from headgate.admin.api import Shown
+from headgate.admin.onlookers import MOST_ONLOOKERS, Onlooker, Onlookers
 from headgate.admin.passes import LIFETIME_SECONDS
+from headgate.admin.snapshot import LiveView
+from headgate.admin.views import moment
+from headgate.net.asgi import Application
+from headgate.net.server import bind, make_server
 from tests.admin.events import events, first
-from tests.admin.serving import KEY, Api, served
+from tests.admin.serving import KEY, Api, Clock, served
 from tests.stores.examples import a_record
 
 BEARER = {"authorization": f"Bearer {KEY}"}
@@ -79,6 +88,53 @@ async def test_when_the_gateway_stops_looking_on_is_over() -> None:
         async with asyncio.timeout(10):
             assert [event.name async for event in events(answer) if event.name != "live"] == []
         assert (await api.raw("GET", "/live/events")).status == 503
+
+
+class Showing:
+    """An application that shows snapshots of megabytes to whoever asks."""
+
+    def __init__(self) -> None:
+        self.onlookers = Onlookers(self.take, Clock(), second=0.01)
+        self.onlooker: Onlooker | None = None
+
+    async def take(self) -> LiveView:
+        return LiveView(at=moment(0), node="x" * 4_000_000, running=0, exchanges=[])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            while (await receive())["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            await send({"type": "lifespan.shutdown.complete"})
+        else:
+            self.onlooker = self.onlookers.join()
+            await Shown(self.onlooker, bare=False)(scope, receive, send)
+
+    def dismiss(self) -> None:
+        self.onlookers.close()
+
+    def cut(self) -> None:
+        """Nothing else runs."""
+
+
+async def test_a_stop_drops_one_who_does_not_even_take_his_last_bytes(caplog: pytest.LogCaptureFixture) -> None:
+    showing, taken = Showing(), bind("127.0.0.1", 0)
+    server = make_server(cast("Application", showing), stop_seconds=600)
+    running = asyncio.create_task(server.serve(sockets=[taken]))
+    with socket.socket() as stalled:
+        stalled.settimeout(0)
+        loop = asyncio.get_running_loop()
+        while not server.started:
+            await asyncio.sleep(0.01)
+        await loop.sock_connect(stalled, taken.getsockname())
+        await loop.sock_sendall(stalled, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        while showing.onlooker is None or showing.onlooker._untaken < 5:  # the buffers between us are full
+            await asyncio.sleep(0.01)
+        assert len(showing.onlooker._snapshot) < 5_000_000, "one snapshot is kept for him"
+        server.should_exit = True
+        async with asyncio.timeout(60):
+            await running
+    assert len(showing.onlookers) == 0
+    assert not [entry for entry in caplog.records if entry.levelname == "ERROR"]
 
 
 async def test_models_come_in_pages() -> None:
