@@ -98,6 +98,17 @@ def test_options_and_secrets_that_are_wrong(tmp_path: Path, section: str, told: 
     assert "s3cr3t" not in str(caught.value)
 
 
+def test_without_a_file_the_environment_may_have_an_admin_key(tmp_path: Path) -> None:
+    env = {"HEADGATE_ADMIN_KEY": "an admin key, long enough"}
+    assert load(None, env).admin_keys == {"admin": "an admin key, long enough"}
+    assert load(None, {"HEADGATE_ADMIN_KEY": ""}).admin_keys == {}
+    with pytest.raises(ConfigError, match=r"admin\.keys\.admin.*16 characters"):
+        load(None, {"HEADGATE_ADMIN_KEY": "short"})
+    path = tmp_path / "headgate.toml"
+    path.write_text("")
+    assert load(path, env).admin_keys == {}, "a file says for itself who is let in"
+
+
 def test_a_file_without_providers_leaves_the_environments(tmp_path: Path) -> None:
     settings = load(write(tmp_path, 'listen = "127.0.0.1:1"'), {"GROQ_API_KEY": "k"})
     assert [d.name for d in settings.deployments] == ["groq"]

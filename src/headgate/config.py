@@ -25,6 +25,7 @@ from headgate.providers import registry
 from headgate.providers.base import Deployment, Secret, header_safe
 from headgate.sections import (
     AccessSection,
+    AdminSection,
     AuditSection,
     BodiesRule,
     File,
@@ -77,14 +78,20 @@ class Settings:
 def load(path: Path | None, env: Mapping[str, str] | None = None, listen: str | None = None) -> Settings:
     """Settings from a file, or without one from the environment alone; `listen` overrides. Raises ConfigError.
 
-    A file that names no provider leaves the environment's.
+    A file that names no provider leaves the environment's. Without a file HEADGATE_ADMIN_KEY is an admin key; a file
+    has to name it.
     """
     env = os.environ if env is None else env
-    file, source = (File(), "the environment") if path is None else (_parse(path, env), str(path))
+    file, source = (_unwritten(env), "the environment") if path is None else (_parse(path, env), str(path))
     if listen is not None:
         file, source = msgspec.structs.replace(file, listen=listen), "--listen"
     deployments = tuple(_deployment(name, section, source) for name, section in file.providers.items())
     return _settings(file, deployments or tuple(registry.from_environment(env)), source)
+
+
+def _unwritten(env: Mapping[str, str]) -> File:
+    key = env.get("HEADGATE_ADMIN_KEY")
+    return File(admin=AdminSection({"admin": key})) if key else File()
 
 
 def default_database(env: Mapping[str, str] | None = None) -> Path:

@@ -45,6 +45,7 @@ def test_once_ends_well(tmp_path: Path) -> None:
         assert f" ✓ {recording.dialect} · {recording.provider} · {recording.model}" in out
     table = out[out.index("Metered") :]
     assert "✗" not in table
+    assert "ashboard" not in out
     assert len(re.findall("✓ +✓", table)) == len(shown)
     assert list(tmp_path.iterdir()) == []
 
@@ -69,6 +70,13 @@ def test_it_stays_up_for_the_user_and_stops_on_ctrl_c(tmp_path: Path) -> None:
                 assert answer.headers["x-headgate-exchange-id"]
                 assert answer.read()
         database = seen.partition("headgate usage --db ")[2].strip()
+        (address, key), *_ = re.findall(r"Dashboard: (http://\S+)   sign in with: (\S+)", seen)
+        with urllib.request.urlopen(address) as answer:
+            assert answer.status == 200
+        bearer = {"authorization": f"Bearer {key}"}
+        live = urllib.request.Request(address.replace("/dashboard", "/admin/v1/live"), headers=bearer)
+        with urllib.request.urlopen(live) as answer:
+            assert json.load(answer)["running"] == 0
         usage = [sys.executable, "-m", "headgate", "usage", "--json", "--db", database]
         assert json.loads(subprocess.check_output(usage))
         process.send_signal(signal.SIGINT)

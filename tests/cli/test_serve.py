@@ -26,6 +26,14 @@ def test_the_greeting_says_what_is_served_and_where() -> None:
     assert "sk-secret" not in text
 
 
+def test_the_greeting_says_where_the_dashboard_is_and_how_to_get_in() -> None:
+    text = greeting(settings({}))
+    assert "dashboard at http://127.0.0.1:8080/dashboard, once there is an admin key: HEADGATE_ADMIN_KEY" in text
+    text = greeting(settings({"HEADGATE_ADMIN_KEY": "an admin key, long enough"}))
+    assert "dashboard at http://127.0.0.1:8080/dashboard, admin API at http://127.0.0.1:8080/admin/v1" in text
+    assert "long enough" not in text
+
+
 def test_the_greeting_without_providers_says_what_to_do() -> None:
     text = greeting(settings({}))
     assert "OPENAI_API_KEY" in text

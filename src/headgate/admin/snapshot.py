@@ -1,7 +1,7 @@
 """What is under way at one moment, as those who look on are shown it.
 
-Reading a meter and putting a price on it takes some ten microseconds, and there may be thousands of them: a snapshot is
-made in slices, between which the event loop relays whatever has come.
+Reading a meter and putting a price on it takes a tenth of a millisecond or two, and there may be thousands of them: a
+snapshot is made in slices, between which the event loop relays whatever has come.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ from headgate.usage import Basis, Reading
 
 SHOWN = 200
 """Exchanges that a snapshot shows; more than anybody can watch."""
-_SLICE = 10
-"""Exchanges between two rests: about a millisecond."""
+_SLICE = 5
+"""Exchanges between two rests: less than a millisecond."""
 
 
 class Phase(StrEnum):

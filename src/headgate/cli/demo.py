@@ -7,6 +7,7 @@ streams are over, what was metered is read from the database and held against wh
 
 import asyncio
 import json
+import secrets
 import signal
 import subprocess
 import sys
@@ -74,11 +75,15 @@ async def run(database: Path, upstream: str, console: "Console", port: int, *, o
 
     taken = listen(port, console)
     port = taken.getsockname()[1]
+    admin_key = None if once else secrets.token_urlsafe(18)
+    settings = settings_for(database, upstream, port, admin_key)
     started = asyncio.Event()
-    server = make_server(wiring.build(settings_for(database, upstream, port)).application, 1, started.set)
+    server = make_server(wiring.build(settings).application, 1, started.set)
     serving = asyncio.create_task(server.serve(sockets=[taken]))
     await started.wait()
     stop_on_signals(server)
+    if admin_key is not None:
+        console.out(dashboard(port, admin_key))
     playing = asyncio.create_task(show(database, console, port))
     await asyncio.wait({serving, playing}, return_when=asyncio.FIRST_COMPLETED)
     if server.should_exit or not playing.done():  # stopped by a signal; what plays may have been refused or reset
@@ -86,10 +91,11 @@ async def run(database: Path, upstream: str, console: "Console", port: int, *, o
         await asyncio.gather(serving, playing, return_exceptions=True)
         return False
     right = playing.result()
-    if once:
+    if admin_key is None:
         server.should_exit = True
     else:
         console.out(invitation(port, database))  # as it stands: a wrapped line could not be pasted
+        console.out(dashboard(port, admin_key))
     await serving
     return right
 
@@ -115,7 +121,7 @@ def stop_on_signals(server: "Server") -> None:
         asyncio.get_running_loop().add_signal_handler(number, setattr, server, "should_exit", True)
 
 
-def settings_for(database: Path, upstream: str, port: int) -> "Settings":
+def settings_for(database: Path, upstream: str, port: int, admin_key: str | None = None) -> "Settings":
     """Settings in which every provider with a recording lives at the replay upstream."""
     from headgate.config import Settings
     from headgate.providers import registry
@@ -126,7 +132,8 @@ def settings_for(database: Path, upstream: str, port: int) -> "Settings":
     deployments = tuple(
         Deployment(name, provider, provider.root(upstream), Secret("demo")) for name, provider in providers.items()
     )
-    return Settings("127.0.0.1", port, database, deployments)
+    admin_keys = {} if admin_key is None else {"demo": admin_key}
+    return Settings("127.0.0.1", port, database, deployments, admin_keys=admin_keys)
 
 
 async def show(database: Path, console: "Console", port: int) -> bool:
@@ -205,6 +212,11 @@ async def read_records(database: Path, plays: "Sequence[Play]") -> None:
             if asyncio.get_running_loop().time() > deadline:
                 break
             await asyncio.sleep(0.02)
+
+
+def dashboard(port: int, admin_key: str) -> str:
+    """Where to look on, and the key to get in with: it is good for this run alone."""
+    return f"Dashboard: http://127.0.0.1:{port}/dashboard   sign in with: {admin_key}\n"
 
 
 def invitation(port: int, database: Path) -> str:

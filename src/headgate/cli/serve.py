@@ -68,7 +68,11 @@ def greeting(settings: "Settings") -> str:
     else:
         lines.append("  no gateway keys are set: serving this machine only (loopback), until a virtual key is made")
     if settings.admin_keys:
-        lines.append(f"  admin API at {address}/admin/v1")
+        lines.append(f"  dashboard at {address}/dashboard, admin API at {address}/admin/v1")
+    else:
+        lines.append(
+            f"  dashboard at {address}/dashboard, once there is an admin key: HEADGATE_ADMIN_KEY or [admin.keys]"
+        )
     if not settings.deployments:
         lines.append("  no provider yet: set OPENAI_API_KEY, ANTHROPIC_API_KEY, ... or write a headgate.toml")
         lines.append("  or see it work without any key: headgate demo")
