@@ -38,6 +38,9 @@ FIGURES = (
     Figure("latency_p99_us_c1", "added latency, p99 µs, 1 connection", over_direct=True),
     Figure("latency_p50_us_c10", "added latency, p50 µs, 10 connections", over_direct=True),
     Figure("latency_p99_us_c10", "added latency, p99 µs, 10 connections", over_direct=True),
+    Figure("late_p99_us", "lateness of a chunk, p99 µs, 200 streams at 20/s, no dashboard open"),
+    Figure("late_p99_us_watched", "the same, 1 dashboard open"),
+    Figure("late_p99_us_crowd", "the same, 10 dashboards open"),
     Figure("mib_per_1000", "memory, MiB PSS per 1000 open streams", 1),
 )
 

@@ -17,6 +17,9 @@ import httptools
 from bench import script
 from bench.script import Script
 
+_OPENING_SIZE = len(script.opening())
+"""Of what comes before the first content frame."""
+
 
 @dataclass(slots=True)
 class Tally:
@@ -32,15 +35,23 @@ class Tally:
     """Right answers, those of the warm-up too."""
     failures: int = 0
     """Wrong, refused and broken answers, those of the warm-up too."""
+    offsets: dict["Lane", list[int]] = field(default_factory=dict)
+    """Of each timed lane, when its content frames came: less what their places in the stream allow them."""
 
     def restart(self) -> None:
         """The warm-up is over: forget its times and bytes."""
         del self.latencies[:], self.first_bytes[:]
+        self.offsets.clear()
         self.body_bytes = 0
 
     def snapshot(self) -> "Tally":
         """What has been seen so far, apart from what the lanes go on to see."""
-        return replace(self, latencies=self.latencies[:], first_bytes=self.first_bytes[:])
+        offsets = {lane: times[:] for lane, times in self.offsets.items()}
+        return replace(self, latencies=self.latencies[:], first_bytes=self.first_bytes[:], offsets=offsets)
+
+    def lateness(self) -> list[int]:
+        """By how much each timed frame came later than the promptest one of its stream."""
+        return [time - min(times) for times in self.offsets.values() for time in times]
 
 
 class Lane(asyncio.Protocol):
@@ -51,13 +62,17 @@ class Lane(asyncio.Protocol):
         expected: the body of every right answer.
         tally: where it counts.
         pause: gives the seconds to wait after an answer before it asks again; None to ask but once.
+        step_ns: what lies between two content frames, where each is to be timed; else 0.
     """
 
-    def __init__(self, request: bytes, expected: bytes, tally: Tally, pause: Callable[[], float] | None) -> None:
+    def __init__(
+        self, request: bytes, expected: bytes, tally: Tally, pause: Callable[[], float] | None, step_ns: int = 0
+    ) -> None:
         self._request = request
         self._expected = expected
         self._tally = tally
         self._pause = pause
+        self._step_ns = step_ns
         self._parser = httptools.HttpResponseParser(self)
         self._received = 0
         self._right = True
@@ -108,6 +123,13 @@ class Lane(asyncio.Protocol):
         self._right = self._right and self._expected.startswith(piece, self._received)
         self._received += len(piece)
         self._tally.body_bytes += len(piece)
+        if self._step_ns:
+            self._time()
+
+    def _time(self) -> None:
+        """When the frame came that is whole now: the n-th may come n steps after the first."""
+        index = (self._received - _OPENING_SIZE) // script.FRAME_SIZE
+        self._tally.offsets.setdefault(self, []).append(perf_counter_ns() - index * self._step_ns)
 
     def on_message_complete(self) -> None:
         """Count the answer, and ask again."""
@@ -153,12 +175,19 @@ class Load:
         lanes: connections.
         spread: seconds over which the lanes begin, so that they do not march in step.
         think: upper bound in seconds of a random pause after each answer; None to ask but once on each lane.
+        timed: every content frame is timed.
     """
 
     script: Script
     lanes: int
     spread: float = 0.0
     think: float | None = 0.0
+    timed: bool = False
+
+    @property
+    def step_ns(self) -> int:
+        """What lies between two content frames that are to be timed; 0 where none is."""
+        return 1_000_000_000 // self.script.rate if self.timed else 0
 
     def pauses(self) -> Callable[[], float] | None:
         """The pauses, the same ones in every run."""
@@ -180,7 +209,9 @@ async def running(port: int, load: Load) -> AsyncIterator[Tally]:
     lanes: list[Lane] = []
     try:
         for index in range(load.lanes):
-            _, lane = await loop.create_connection(lambda: Lane(request, expected, tally, pause), "127.0.0.1", port)
+            _, lane = await loop.create_connection(
+                lambda: Lane(request, expected, tally, pause, load.step_ns), "127.0.0.1", port
+            )
             lanes.append(lane)
             loop.call_later(load.spread * index / load.lanes, lane.ask)
         await asyncio.sleep(load.spread)

@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
 
-from bench import load, machine, targets
+from bench import load, lookers, machine, targets
 from bench.figures import Results, percentile
 from bench.load import Load, Tally
 from bench.machine import Cores
@@ -22,6 +22,8 @@ from bench.targets import Running, Target
 _T = TypeVar("_T")
 _LANES = (1, 10, 50)
 _PACED_STREAMS, _OPEN_STREAMS = 500, 1000
+_TIMED_STREAMS = 200
+"""Fewer than those that tell the cost: a core that has nothing left shows only how long its queue is."""
 _SPREAD_SECONDS = 1.5
 """In which the streams of a measurement begin."""
 _WARM_UP_SECONDS = 0.3
@@ -105,6 +107,9 @@ async def _round(plan: Plan, turn: int, alive: Sequence[Running], results: Resul
         for target in _turned(alive, turn):
             if target.pid is not None:
                 await measure_paced(target, plan.paced_seconds, results)
+        for target in _turned(alive, turn):
+            if target.pid is not None:
+                await measure_watched(target, turn, plan.paced_seconds, results)
 
 
 def _turned(items: Sequence[_T], turn: int) -> Sequence[_T]:
@@ -186,6 +191,20 @@ async def measure_paced(target: Running, seconds: float, results: Results) -> No
     pace = chunks / window.seconds / (_PACED_STREAMS * PACED_RATE)
     if pace < _KEPT_PACE:
         results.notes.append(f"{target.name} passed only {pace:.0%} of the paced chunks in time")
+
+
+_LOOKERS = (("late_p99_us", 0), ("late_p99_us_watched", 1), ("late_p99_us_crowd", 10))
+
+
+async def measure_watched(target: Running, turn: int, seconds: float, results: Results) -> None:
+    """Streams while nobody, one and ten look at the dashboard; the others have none, and are measured without."""
+    for figure, number in _turned(_LOOKERS if target.watchable else _LOOKERS[:1], turn):
+        asked = Load(paced(seconds), _TIMED_STREAMS, spread=_SPREAD_SECONDS, think=None, timed=True)
+        async with lookers.looking(target.port, number) as seen:
+            window = await _watch(target, asked, seconds, results)
+        results.add(target.name, **{figure: _us(percentile(window.tally.lateness(), 99))})
+        if min(seen, default=lookers.FEWEST) < lookers.FEWEST:
+            results.notes.append(f"a dashboard of {target.name} was shown {min(seen)} views only")
 
 
 async def measure_memory(fresh: Running, results: Results) -> None:

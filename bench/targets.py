@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from bench import accounts, script
+from bench import accounts, lookers, script
 from bench.machine import pinned
 
 _START_SECONDS = 20.0
@@ -33,6 +33,8 @@ class Running:
     pid: int | None = None
     home: Path | None = None
     """The folder of its files."""
+    watchable: bool = False
+    """It has a dashboard to look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,14 @@ class Target:
         name: its column.
         prepare: writes its configuration into an empty folder, for its own port and the upstream's, and gives the
             command that runs it in the foreground.
+        watchable: it has a dashboard to look at.
         metered: counts in the folder of one that has stopped the exchanges it metered; None for one that does not.
     """
 
     name: str
     prepare: Callable[[Path, int, int], list[str]]
     metered: Callable[[Path], int] | None = None
+    watchable: bool = False
 
 
 def nginx_path() -> str | None:
@@ -125,6 +129,9 @@ def accounts_config(folder: Path, port: int, upstream_port: int, models: Sequenc
 [access]
 secret = "{accounts.SECRET}"
 
+[admin.keys]
+bench = "{lookers.KEY}"
+
 {prices}"""
     )
 
@@ -173,7 +180,7 @@ HEADGATE = Target("headgate", _prepare_headgate, _metered_by_headgate)
 
 def with_accounts(models: Sequence[str]) -> Target:
     """Headgate with all accounting on; the models are those that will be asked for, which need a price."""
-    return Target("headgate, accounts", partial(_prepare_accounts, models), _settled_by_headgate)
+    return Target("headgate, accounts", partial(_prepare_accounts, models), _settled_by_headgate, watchable=True)
 
 
 @contextmanager
@@ -192,7 +199,7 @@ def gateway(target: Target, upstream_port: int, cores: frozenset[int], folder: P
     home.mkdir()
     command = target.prepare(home, port, upstream_port)
     with _process(target.name, command, port, cores, home / "output.txt") as running:
-        yield replace(running, home=home)
+        yield replace(running, home=home, watchable=target.watchable)
 
 
 @contextmanager

@@ -73,6 +73,14 @@ class TestLoad:
         assert (tally.right, tally.failures, len(tally.first_bytes)) == (5, 0, 5)
         assert tally.body_bytes == 5 * len(script.expected_body(asked))
 
+    async def test_a_timed_lane_tells_of_every_frame_how_late_it_was(self) -> None:
+        with targets.upstream(frozenset(os.sched_getaffinity(0))) as direct:
+            async with load.running(direct.port, Load(Script(8, 100), 3, think=None, timed=True)) as tally:
+                pass
+        assert [len(times) for times in tally.offsets.values()] == [9] * 3, "eight frames, and the end"
+        lateness = tally.lateness()
+        assert (len(lateness), lateness.count(0) >= 3, min(lateness)) == (27, True, 0)
+
     @pytest.mark.parametrize(
         "spoil",
         [
