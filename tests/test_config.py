@@ -8,6 +8,7 @@ from headgate.config import access_secret, default_database, is_loopback, load, 
 from headgate.errors import ConfigError
 from headgate.pricing.markup import Markup
 from headgate.providers.base import OnClientGone
+from headgate.sections import AuditSection, BodiesRule
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -338,3 +339,51 @@ def test_records_are_kept_for_a_day_at_least(tmp_path: Path, days: str, said: st
     with pytest.raises(ConfigError, match=r"retention.records_days") as told:
         load(path, {})
     assert said in str(told.value)
+
+
+def test_whose_bodies_are_kept(tmp_path: Path) -> None:
+    assert load(write(tmp_path, ""), {}).audit == AuditSection()
+    text = """
+        [audit]
+        max_bytes = 1000
+        retention_days = 7
+        redact = ['ACME-\\d+']
+        [[audit.bodies]]
+        keys = ["ci"]
+        [[audit.bodies]]
+        tags = ["audited"]
+        routes = ["openai.chat", "anthropic.messages/create", "/v1/embeddings"]
+    """
+    assert load(write(tmp_path, text), {}).audit == AuditSection(
+        bodies=(
+            BodiesRule(keys=("ci",)),
+            BodiesRule(tags=("audited",), routes=("openai.chat", "anthropic.messages/create", "/v1/embeddings")),
+        ),
+        max_bytes=1_000,
+        retention_days=7,
+        redact=("ACME-\\d+",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[[audit.bodies]]", "`audit.bodies[0]`: expected `keys`, `tags` or `routes`"),
+        (
+            '[[audit.bodies]]\nroutes = ["openai.chatt"]',
+            "`audit.bodies[0].routes`: no dialect is called 'openai.chatt'",
+        ),
+        ('[[audit.bodies]]\nroutes = ["openai.chat/x"]', "`audit.bodies[0].routes`: openai.chat has no operation 'x'"),
+        ('[[audit.bodies]]\nroutes = [""]', "`audit.bodies[0].routes`: no dialect is called ''"),
+        ("[audit]\nmax_bytes = 0", "`audit.max_bytes`: expected 1 to 16777216"),
+        ("[audit]\nretention_days = 0", "`audit.retention_days`: expected 1 to 36500"),
+        ('[audit]\nredact = ["("]', "`audit.redact[0]`: expected a regular expression"),
+        (
+            '[audit]\nredact = ["x", ".*"]',
+            "`audit.redact[1]`: expected a regular expression that",
+        ),
+    ],
+)
+def test_a_rule_that_could_never_fit_stops_the_start(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        load(write(tmp_path, text), {})

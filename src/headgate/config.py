@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from headgate.audit.redaction import expression
+from headgate.dialects import registry as dialects
 from headgate.errors import ConfigError
 from headgate.pricing.book import PriceBook, check
 from headgate.pricing.markup import Markups
@@ -216,6 +217,9 @@ def _audit(section: AuditSection, source: str) -> AuditSection:
             raise ConfigError(
                 f'{source}: `audit.bodies[{number}]`: expected `keys`, `tags` or `routes`; routes = ["/"] is all of it'
             )
+        for route in rule.routes:
+            with _told(f"{source}: `audit.bodies[{number}].routes"):
+                _check_route(route)
     for name, least, most in (("max_bytes", 1, _LARGEST_BODY), ("retention_days", 1, 36_500)):
         if not least <= getattr(section, name) <= most:
             raise ConfigError(f"{source}: `audit.{name}`: expected {least} to {most}")
@@ -223,6 +227,19 @@ def _audit(section: AuditSection, source: str) -> AuditSection:
         with _told(f"{source}: `audit.redact[{number}]"):
             expression(pattern)
     return section
+
+
+def _check_route(route: str) -> None:
+    """Raises ValueError for a route that nothing is on: what was to be kept would not be, and nobody would notice."""
+    name, _, operation = route.partition("/")
+    if not name and route:
+        return
+    dialect = dialects.by_name(name)
+    if dialect.name != name:
+        raise ValueError(f"expected its full name, {dialect.name}")
+    known = [each.name for each in dialect.operations]
+    if operation and operation not in known:
+        raise ValueError(f"{name} has no operation {operation!r}; it has {', '.join(known)}")
 
 
 def _metrics_at(file: File, source: str) -> tuple[str, int] | None:

@@ -27,6 +27,7 @@ from headgate.admin.records import Line, SeriesFound, SeriesWanted
 from headgate.admin.snapshot import Snapshots
 from headgate.audit.log import AuditLog
 from headgate.audit.redaction import Redactor
+from headgate.audit.rules import Rule
 from headgate.config import Settings, access_secret, catalogue_data, dashboard_files, is_loopback, price_data
 from headgate.gateway.appraise import Appraiser
 from headgate.gateway.checkpoint import Checkpoints
@@ -40,6 +41,7 @@ from headgate.gateway.receipt import Trailers
 from headgate.gateway.record import Trails
 from headgate.gateway.relay import Patience
 from headgate.gateway.retention import Pruner
+from headgate.gateway.scribe import Keeping, Scribe
 from headgate.gateway.sessions import Sessions
 from headgate.gateway.settle import Books, Settler
 from headgate.gateway.sweep import Keeper, Lease
@@ -157,6 +159,7 @@ def build(settings: Settings, store: Store | None = None, log: LogWriter | None 
     telemetry = _telemetry(settings, door, catalogue, Standing(live, store, __version__, node), log)
     observers: tuple[Observer, ...] = (sight.health.since, sight.onlookers, *telemetry.observers)
     keeper = Keeper(store, node, checkpoints, time.time_ns, lease=lease, observers=observers)
+    scribe = _scribe(settings, store)
     gateway = Gateway(
         door=door,
         models=models,
@@ -176,9 +179,11 @@ def build(settings: Settings, store: Store | None = None, log: LogWriter | None 
         clock=Clock(time.time_ns, time.monotonic_ns, new_exchange_id),
         live=live,
         observers=observers,
+        scribe=scribe if settings.audit.bodies else None,
     )
     local = LocalAnswers(models, door, store, live, __version__)
-    lifecycle = _lifecycle(store, keeper, upstream, sight=sight, telemetry=telemetry, pruner=_pruner(settings, store))
+    pruner = _pruner(settings, store)
+    lifecycle = _lifecycle(store, keeper, upstream, sight=sight, telemetry=telemetry, pruner=pruner, scribe=scribe)
     max_body_bytes = settings.limits.max_body_mib * _MIB
     sessions = Sessions(
         gateway, WebSockets(), gateway.forwarder.bounds.limits, settings.limits.drain_seconds, settings.origins
@@ -308,6 +313,7 @@ def _lifecycle(
     sight: Sight,
     telemetry: Telemetry,
     pruner: Pruner | None,
+    scribe: Scribe,
 ) -> Lifecycle:
     async def start() -> None:
         if isinstance(store, PostgresStore):
@@ -318,8 +324,10 @@ def _lifecycle(
         sight.books.start()
         if pruner is not None:
             pruner.start()
+        scribe.start()
 
     async def close() -> None:
+        await scribe.aclose()
         await sight.books.aclose()
         if pruner is not None:
             await pruner.aclose()
@@ -329,6 +337,14 @@ def _lifecycle(
             await end()
 
     return Lifecycle(start, upstream.aclose, close, sight.onlookers.close)
+
+
+def _scribe(settings: Settings, store: Store) -> Scribe:
+    """Keeps transcripts where a rule asks for them, and removes old ones in any case."""
+    audit = settings.audit
+    rules = tuple(Rule(frozenset(rule.keys), frozenset(rule.tags), rule.routes) for rule in audit.bodies)
+    keeping = Keeping(rules, audit.max_bytes, audit.retention_days)
+    return Scribe(store, keeping, make_redactor(settings), time.time_ns)
 
 
 def make_redactor(settings: Settings) -> Redactor:

@@ -26,7 +26,9 @@ from headgate.gateway.live import Live, Observer, Running
 from headgate.gateway.locate import Place, locate
 from headgate.gateway.record import Reached, Trails, counts, make_record, named
 from headgate.gateway.request import Client, Opening, Request
+from headgate.gateway.scribe import Scribe
 from headgate.gateway.settle import Settler
+from headgate.gateway.tape import Tape, TapedClient
 from headgate.records import Bill, Ending, RecordLog, Trail
 from headgate.routing.models import Models, Route
 from headgate.usage import Reading
@@ -63,6 +65,8 @@ class Gateway:
     clock: Clock
     live: Live = field(default_factory=Live)
     observers: Sequence[Observer] = ()
+    scribe: Scribe | None = None
+    """Keeps what was said, where a rule asks for it; None where none does."""
 
     async def exchange(self, request: Request, client: Client) -> None:
         """Serve one request, settle and record it. Runs in a task of its own, which no client's leaving can cancel."""
@@ -72,9 +76,12 @@ class Gateway:
         route: Route | None = None
         held: Held | None = None
         running: Running | None = None
+        tape: Tape | None = None
         try:
             place = locate(request)
             admission = await admit(request, place, self.door, self.log)
+            tape = self.tape(admission)
+            client = client if tape is None else TapedClient(client, tape)
             route = await self._plan(admission)
             held = await self.holds.place(admission, route, opening, sent=self.forwarder.ready(route))
             running = Running(opening, admission, route, held)
@@ -91,11 +98,21 @@ class Gateway:
             refused = await _refuse(fault, place, client, opening)
             forwarded = replace(refused, ending=Ending.GATEWAY_FAILED, reading=_seen(running))
         await self.close(opening, request, Reached(place, admission, route, held), forwarded, running)
+        self.take(opening, admission, route, tape)
 
     def open(self) -> Opening:
         """An exchange begins."""
         clock = self.clock
         return Opening(clock.new_id(), clock.wall_ns(), clock.monotonic_ns(), clock.monotonic_ns)
+
+    def tape(self, admission: Admission) -> Tape | None:
+        """A tape for an exchange, where one is wanted."""
+        return None if self.scribe is None else self.scribe.tape(admission)
+
+    def take(self, opening: Opening, admission: Admission | None, route: Route | None, tape: Tape | None) -> None:
+        """An exchange is over, and so is its tape."""
+        if self.scribe is not None and admission is not None and tape is not None:
+            self.scribe.take(opening, admission, route, tape)
 
     async def _plan(self, admission: Admission) -> Route:
         """Choose the deployment. Raises NotFound or UnknownModel."""

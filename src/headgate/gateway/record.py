@@ -123,11 +123,16 @@ def _without_credentials(reading: Reading, request: Request, route: Route | None
     message = reading.in_stream_error
     if message is None:
         return reading
+    for secret in secrets_of(request, route):
+        if len(secret) >= _SECRET:
+            message = message.replace(secret, "[credential]")
+    return replace(reading, in_stream_error=message)
+
+
+def secrets_of(request: Request, route: Route | None) -> list[str]:
+    """The credentials of an exchange: what the client brought, and what the deployment is called with."""
     secrets = [bare(value).decode("latin-1") for _, value in credentials_of(request.headers, request.query)]
     if route is not None:
         ours = (route.deployment.credential, *route.deployment.secrets.values())
         secrets += [secret.reveal() for secret in ours if secret is not None]
-    for secret in secrets:
-        if len(secret) >= _SECRET:
-            message = message.replace(secret, "[credential]")
-    return replace(reading, in_stream_error=message)
+    return secrets

@@ -26,6 +26,7 @@ from headgate.gateway.locate import Place
 from headgate.gateway.record import Reached
 from headgate.gateway.request import Opening, Request
 from headgate.gateway.socket import BinaryFrame, ClientSocket, SocketClosed, UpstreamSocket
+from headgate.gateway.tape import Tape
 from headgate.providers.base import Deployment, OnClientGone
 from headgate.records import Attempt, Ending
 from headgate.routing.models import Route
@@ -53,6 +54,7 @@ class Spoken:
 
     running: Running
     turn: Turn
+    tape: Tape | None = None
     first_byte_ns: int | None = None
     bytes_in: int = 0
     bytes_out: int = 0
@@ -213,8 +215,15 @@ class Session:
         held = await self._gateway.holds.place(admission, route, opening, sent=True)
         running = Running(opening, admission, route, held, meter=turn)
         self._gateway.live.add(running)
-        spoken = self._spoken[turn] = Spoken(running, turn)
+        spoken = self._spoken[turn] = Spoken(running, turn, self._tape(admission, asked=not turn.unasked))
         return spoken
+
+    def _tape(self, admission: Admission, *, asked: bool = True) -> Tape | None:
+        """A tape for a turn; one that the provider began by itself has no request."""
+        tape = self._gateway.tape(admission)
+        if tape is not None and not asked:
+            tape.request = b""
+        return tape
 
     async def _turn_down(
         self, error: HeadgateError, opening: Opening, admission: Admission, about: Turn | bytes
@@ -224,7 +233,10 @@ class Session:
         reached = Reached(admission.place, admission)
         forwarded = Forwarded(Ending.NEVER_SENT, error.status, bytes_out=len(told), error=error)
         await self._gateway.close(opening, admission.request, reached, forwarded, None)
-        await self._tell(told)
+        tape = self._tape(admission)
+        if await self._tell(told) and tape is not None:
+            tape.line(told)
+        self._gateway.take(opening, admission, None, tape)
 
     async def _incoming(self) -> None:
         """The provider's frames, until either end is gone, or nobody waits for them any more."""
@@ -263,6 +275,8 @@ class Session:
         told = await self._tell(frame)
         if spoken is not None:
             spoken.bytes_out += told
+            if told and spoken.tape is not None:
+                spoken.tape.line(frame)
             if heard.ends:
                 self._settle(spoken, None)
 
@@ -304,6 +318,7 @@ class Session:
         admission = running.admission
         reached = Reached(admission.place, admission, running.route, running.held)
         await self._gateway.close(running.opening, admission.request, reached, forwarded, running)
+        self._gateway.take(running.opening, admission, running.route, spoken.tape)
 
 
 def _ending_of(turn: Turn, reading: Reading) -> Ending:
