@@ -11,7 +11,7 @@ values = st.lists(st.none() | st.integers(0, 10**15), min_size=1, max_size=400)
 
 
 def test_columns_with_amounts_and_times() -> None:
-    assert chart([0, None, 500_000_000, 1_000_000_000], Times(NOON, HOUR_NS), 60, 4, dollars_text) == [
+    assert chart([0, None, 500_000_000, 1_000_000_000], Times(NOON, HOUR_NS), 60, 4, dollars_text).lines == [
         "$1.00 ┤                        ███████",
         "      ┤                        ███████",
         "$0.50 ┤                ███████ ███████",
@@ -22,7 +22,7 @@ def test_columns_with_amounts_and_times() -> None:
 
 
 def test_without_blocks() -> None:
-    assert chart([1, 4, 10], Times(NOON, DAY_NS), 30, 3, str, blocks=ASCII) == [
+    assert chart([1, 4, 10], Times(NOON, DAY_NS), 30, 3, str, blocks=ASCII).lines == [
         "10 |                #######",
         "   |        ....... #######",
         "   |....... ####### #######",
@@ -35,7 +35,7 @@ def test_without_blocks() -> None:
 def test_a_chart_fits_and_shows_all_that_is_not_nothing(
     numbers: list[int | None], width: int, height: int, blocks: str
 ) -> None:
-    lines = chart(numbers, Times(NOON, HOUR_NS), width, height, dollars_text, blocks=blocks)
+    lines = chart(numbers, Times(NOON, HOUR_NS), width, height, dollars_text, blocks=blocks).lines
     assert len(lines) == height + 2
     assert max(map(len, lines)) <= width
     drawn = set("".join(line.partition("|" if blocks == ASCII else "┤")[2] for line in lines[:height])) - {" "}
@@ -54,7 +54,7 @@ def test_neighbours_are_added_up_and_nothing_is_lost(numbers: list[int | None], 
 
 @given(values)
 def test_higher_is_never_drawn_lower(numbers: list[int | None]) -> None:
-    lines = chart(numbers[:20], Times(NOON, HOUR_NS), 200, 8, str)
+    lines = chart(numbers[:20], Times(NOON, HOUR_NS), 200, 8, str).lines
     start = lines[0].index("┤") + 1
     heights = []
     for column in range(len(numbers[:20])):
@@ -83,13 +83,15 @@ def test_where_an_axis_ends(value: int, end: int) -> None:
     ],
 )
 def test_times_say_as_much_as_they_have_to(step_ns: int, number: int, times: list[str]) -> None:
-    lines = chart([1] * number, Times(NOON, step_ns), 36, 3, str)
+    lines = chart([1] * number, Times(NOON, step_ns), 36, 3, str).lines
     shown = lines[-1].split("   ")
     assert [text.strip() for text in shown if text.strip()] == times
 
 
 def test_charts_on_one_scale() -> None:
-    (small, *_), (large, *_) = (chart([n], Times(NOON, HOUR_NS), 30, 1, str, top=100) for n in (10, 100))
+    (small, *_), (large, *_) = (
+        chart([n], Times(NOON, HOUR_NS), 30, 1, str, beside=[[10], [100]]).lines for n in (10, 100)
+    )
     assert small.count("▁") > 0
     assert large.count("█") > 0
     assert small.index("┤") == large.index("┤")

@@ -2,6 +2,7 @@ import asyncio
 import json
 import time
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,42 @@ def test_since(text: str, moment: int) -> None:
 def test_a_wrong_since_is_told(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         usage.parse_since(text, NOON)
+
+
+def test_a_plot_says_what_the_table_says(tmp_path: Path) -> None:
+    now = time.time_ns()
+    records = [
+        a_record(f"ex_{n}", started_at_ns=now - n * HOUR_NS, served_model=f"model-{n % 7}", bill=Bill(cost_nanos=10**6))
+        for n in range(40)
+    ]
+    db = store(tmp_path / "records.db", *records)
+    for by, charts in (("model", 6), ("day", 1)):
+        result = run("--db", db, "--plot", "cost", "--by", by, columns=100)
+        assert result.exit_code == 0, result.output
+        assert result.output.startswith("Cost by hour, ")
+        lines = result.output.splitlines()
+        assert max(map(len, lines)) <= 100
+        drawn = [line for line in lines if line.split("  ")[-1].startswith("$") and "┤" not in line and "┼" not in line]
+        nanos = [Decimal(line.rsplit("$", 1)[1]) for line in drawn[:charts]]
+        assert sum(nanos) == Decimal("0.025")
+        assert "$0.025" in next(line for line in lines if line.startswith("total"))
+    assert "Tokens by day, " in run("--db", db, "--plot", "tokens", "--since", "30d").output
+    assert "Exchanges by day, " in run("--db", db, "--plot", "exchanges", "--step", "day").output
+    assert run("--db", db, "--plot", "cost", "--json").exit_code == 2
+
+
+def test_sparklines_where_the_span_is_known_and_there_is_room(db: Path) -> None:
+    assert "cost over time" in run("--db", db, "--since", "2025-10-31", columns=160).output
+    assert "cost over time" not in run("--db", db, "--since", "2025-10-31", columns=90).output
+    assert "cost over time" not in run("--db", db, columns=160).output
+    assert "cost over time" not in run("--db", db, "--since", "2025-10-31", "--by", "day", columns=160).output
+
+
+def test_until_leaves_out_what_is_younger(db: Path) -> None:
+    document = json.loads(run("--db", db, "--until", "2025-11-01T12:00", "--json").stdout)
+    assert (document["until"], document["rows"]) == ("2025-11-01T12:00:00+00:00", [])
+    assert json.loads(run("--db", db, "--until", "2025-11-02", "--json").stdout)["total"]["exchanges"] == 5
+    assert "until 2025-11-01 12:00 UTC" in run("--db", db, "--until", "2025-11-01T12:00").output
 
 
 def test_a_missing_store_is_told_with_the_next_step(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ serve.py   the gateway
 demo.py    the gateway against recorded providers, to watch
 meter.py   read the usage of a recorded response
 tail.py    exchanges as they end (following.py: each once; lines.py: as lines)
-usage.py   what was used, from the store
+usage.py   what was used, from the store (charts.py: drawn over time)
 export.py  all records as CSV, JSON lines or Parquet (parquet.py)
 prune.py   remove old records
 prices.py  the price book: show, check, update, import

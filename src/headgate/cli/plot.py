@@ -25,6 +25,14 @@ class Times(NamedTuple):
     step_ns: int
 
 
+class Chart(NamedTuple):
+    """A chart, drawn."""
+
+    lines: list[str]
+    together: int
+    """How many steps a column stands for."""
+
+
 def merged(values: Values, most: int) -> tuple[list[int | None], int]:
     """At most `most` values, neighbours added up if need be; and how many became one."""
     together = max(1, -(-len(values) // most))
@@ -57,19 +65,20 @@ def chart(
     height: int,
     name: Callable[[int], str],
     *,
-    top: int | None = None,
+    beside: Sequence[Values] = (),
     blocks: str = BLOCKS,
-) -> list[str]:
+) -> Chart:
     """Lines with a column for each value, an axis with amounts to the left and one with times below.
 
-    `name` tells an amount; `top` is the axis' end, for charts that are to be compared. No line is wider than `width`,
-    which is 30 at least.
+    `name` tells an amount; `beside` are the values of charts that are to be compared with this one, on its scale. No
+    line is wider than `width`, which is 30 at least.
     """
     amounts, needed = 0, 1
     while needed > amounts:  # the wider they are, the fewer columns there are, and the higher those
         amounts = needed
         drawn, together = merged(values, width - amounts - 2)
-        end = ceiling(max((value for value in drawn if value is not None), default=0) or 1) if top is None else top
+        others = (value for other in beside for value in merged(other, width - amounts - 2)[0])
+        end = ceiling(max((value for value in (*drawn, *others) if value is not None), default=0) or 1)
         labels = {0: name(end), height: name(0)}
         if height >= 4 and height % 2 == 0 and end % 2 == 0:
             labels[height // 2] = name(end // 2)
@@ -82,7 +91,7 @@ def chart(
     axis, told = _time_axis(len(drawn), wide, Times(times.first_ns, times.step_ns * together))
     lines += [f"{labels[height]:>{amounts}} ┼{axis}", " " * (amounts + 2) + told]
     plain = str.maketrans("┤┼─┴", "|+-+") if blocks == ASCII else {}
-    return [line.translate(plain).rstrip() for line in lines]
+    return Chart([line.translate(plain).rstrip() for line in lines], together)
 
 
 def _rows(values: Values, top: int, height: int, blocks: str) -> list[list[str]]:

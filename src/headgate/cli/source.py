@@ -11,6 +11,7 @@ from typing import Annotated, NamedTuple, Protocol
 import typer
 
 from headgate.records import Record, Wanted
+from headgate.stores.series import Series, SeriesOf
 from headgate.stores.summary import GroupBy, UsageRow
 
 Config = Annotated[Path | None, typer.Option(help="The headgate.toml that names the database.")]
@@ -43,8 +44,11 @@ class Records(Protocol):
     async def older_than(self, before_ns: int) -> tuple[int, int | None]:
         """How many records began before then, and when the first of them did; nanoseconds since the epoch."""
 
-    async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
-        """The sums over all records, or those since `since_ns`, one row for each group."""
+    async def usage(self, since_ns: int | None, by: GroupBy, until_ns: int | None = None) -> list[UsageRow]:
+        """The sums over the records that began in a span, one row for each group."""
+
+    async def series(self, of: SeriesOf) -> Series:
+        """The sums step by step, in all or by group."""
 
 
 class FileRecords:
@@ -79,9 +83,13 @@ class FileRecords:
 
         return self._file.ask(lambda db: queries.older_than(db, before_ns))
 
-    async def usage(self, since_ns: int | None, by: GroupBy) -> list[UsageRow]:
-        """The sums over all records, or those since `since_ns`, one row for each group."""
-        return self._file.usage(since_ns, by)
+    async def usage(self, since_ns: int | None, by: GroupBy, until_ns: int | None = None) -> list[UsageRow]:
+        """The sums over the records that began in a span, one row for each group."""
+        return self._file.usage(since_ns, by, until_ns)
+
+    async def series(self, of: SeriesOf) -> Series:
+        """The sums step by step, in all or by group."""
+        return self._file.series(of)
 
 
 class Source(NamedTuple):

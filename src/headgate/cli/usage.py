@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from headgate.cli import source
+from headgate.cli.charts import Drawn, Metric, Shapes, group_name, print_charts, series_of, sparklines
 from headgate.money import dollars_text
+from headgate.stores.spans import Step
 from headgate.stores.summary import GroupBy, UsageRow, total
 
 if TYPE_CHECKING:
@@ -23,10 +25,18 @@ def register(app: typer.Typer) -> None:
 
 
 def usage(
+    *,
     since: Annotated[
         str | None, typer.Option(help="How far back: 7d, 24h, 90m, or a day such as 2026-11-01 (UTC).")
     ] = None,
+    until: Annotated[str | None, typer.Option(help="What began before then, likewise.")] = None,
     by: Annotated[GroupBy, typer.Option(help="One row for each of these; days are in UTC.")] = GroupBy.MODEL,
+    plot: Annotated[
+        Metric | None, typer.Option(help="Draw it over time, too; of the last 24 hours without --since.")
+    ] = None,
+    step: Annotated[
+        Step | None, typer.Option(help="What a column of the plot is; by itself, as fits the span.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")] = False,
     db: source.Database = None,
     config: source.Config = None,
@@ -35,19 +45,36 @@ def usage(
     import asyncio
     import time
 
-    since_ns = None if since is None else parse_since(since, time.time_ns())
+    from rich.console import Console
 
-    async def ask() -> tuple[list[UsageRow], str]:
+    if plot is not None and as_json:
+        raise typer.BadParameter("a plot is for people; without --plot there is JSON", param_hint="--plot")
+    now_ns = time.time_ns()
+    since_ns = None if since is None else parse_since(since, now_ns)
+    if plot is not None and since is None:
+        since_ns = now_ns - _UNITS["d"]
+    span = Span(since_ns, None if until is None else parse_since(until, now_ns, "--until"))
+
+    of = None if span.since_ns is None or as_json else series_of(span.since_ns, span.until_ns or now_ns, by, step)
+    if plot is not None and of is not None:  # the table says what the chart shows
+        span = Span(of.first_ns, None if until is None else of.end_ns)
+
+    async def ask() -> tuple[list[UsageRow], Drawn | None, str]:
         async with source.opened(config, db) as found:
-            return await found.records.usage(since_ns, by), found.name
+            rows = await found.records.usage(span.since_ns, by, span.until_ns)
+            drawn = None if of is None or not rows else Drawn(of, await found.records.series(of))
+            return rows, drawn, found.name
 
-    rows, place = asyncio.run(ask())
+    rows, drawn, place = asyncio.run(ask())
     if as_json:
-        typer.echo(as_document(rows, by, since_ns))
-    elif rows:
-        show(rows, by, since_ns)
+        typer.echo(as_document(rows, by, span))
+    elif not rows:
+        typer.echo(f"There are no records in {place}{span.text}.\n{source.NEXT_STEP}")
     else:
-        typer.echo(f"There are no records in {place}{_since_text(since_ns)}.\n{source.NEXT_STEP}")
+        console = Console()
+        if plot is not None and drawn is not None:
+            print_charts(drawn, plot, console)
+        show(rows, by, span, console, drawn)
 
 
 _NS = 1_000_000_000
@@ -70,17 +97,39 @@ def parse_since(text: str, now_ns: int, option: str = "--since") -> int:
     return max(0, since_ns)
 
 
-def as_document(rows: Sequence[UsageRow], by: GroupBy, since_ns: int | None) -> str:
+class Span(NamedTuple):
+    """The time that is asked about; nanoseconds since the epoch."""
+
+    since_ns: int | None
+    until_ns: int | None = None
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        since = "" if self.since_ns is None else f" since {_minute(self.since_ns)}"
+        return since + ("" if self.until_ns is None else f" until {_minute(self.until_ns)}")
+
+
+def _minute(at_ns: int) -> str:
+    return f"{datetime.fromtimestamp(at_ns // _NS, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def as_document(rows: Sequence[UsageRow], by: GroupBy, span: Span) -> str:
     """The rows and their total as JSON, under the names of UsageRow; sums are null where nothing is known."""
     return json.dumps(
         {
-            "since": None if since_ns is None else datetime.fromtimestamp(since_ns // _NS, UTC).isoformat(),
+            "since": _iso(span.since_ns),
+            "until": _iso(span.until_ns),
             "by": str(by),
             "rows": [row.as_json(by) for row in rows],
             "total": total(rows).as_json(),
         },
         indent=2,
     )
+
+
+def _iso(at_ns: int | None) -> str | None:
+    return None if at_ns is None else datetime.fromtimestamp(at_ns // _NS, UTC).isoformat()
 
 
 class Column(NamedTuple):
@@ -113,31 +162,34 @@ COLUMNS = (
 )
 """A column of nothing but dashes and zeros is not shown."""
 
-_NO_GROUP = {
-    GroupBy.MODEL: "(no model)",
-    GroupBy.PROVIDER: "(no provider)",
-    GroupBy.KEY: "(no key)",
-    GroupBy.ACCOUNT: "(no account)",
-    GroupBy.DAY: "(no day)",
-}
 _GAP = 2
 _NARROWEST_NAME = 16
 
 
-def show(rows: Sequence[UsageRow], by: GroupBy, since_ns: int | None, console: "Console | None" = None) -> None:
+def show(
+    rows: Sequence[UsageRow],
+    by: GroupBy,
+    span: Span,
+    console: "Console",
+    drawn: "Drawn | None" = None,
+) -> None:
     """Print the table, as wide as the terminal allows, and what has to be known to read it right."""
-    from rich.console import Console
-
-    console = console or Console()
     everything = total(rows)
-    console.print(f"Usage by {by}{_since_text(since_ns)}\n", style="bold", highlight=False)
-    columns, left_out = _that_fit([*rows, everything], by, console.width)
-    console.print(_table(rows, everything, by, columns))
+    console.print(f"Usage by {by}{span.text}\n", style="bold", highlight=False)
+    columns, left_out, spare = _that_fit([*rows, everything], by, console.width)
+    shapes = None if drawn is None or left_out else sparklines(drawn, spare - _GAP, console)
+    console.print(_table(rows, everything, by, columns, shapes))
     for note in _notes(everything, left_out):
         console.print(f"\n{note}", highlight=False)
 
 
-def _table(rows: Sequence[UsageRow], everything: UsageRow, by: GroupBy, columns: Sequence[Column]) -> "Table":
+def _table(
+    rows: Sequence[UsageRow],
+    everything: UsageRow,
+    by: GroupBy,
+    columns: Sequence[Column],
+    shapes: "Shapes | None",
+) -> "Table":
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -146,13 +198,16 @@ def _table(rows: Sequence[UsageRow], everything: UsageRow, by: GroupBy, columns:
     table.add_column(str(by), "total", overflow="fold", footer_style="bold")
     for column in columns:
         table.add_column(column.title, column.text(everything), justify="right", no_wrap=True, footer_style="bold")
+    if shapes is not None:
+        table.add_column(shapes.title, no_wrap=True)
     for row in rows:
-        table.add_row(Text(_name(row, by)), *(column.text(row) for column in columns))
+        cells = [column.text(row) for column in columns]
+        table.add_row(Text(_name(row, by)), *cells, *([] if shapes is None else [shapes.lines.get(row.group, "")]))
     return table
 
 
-def _that_fit(rows: Sequence[UsageRow], by: GroupBy, width: int) -> tuple[list[Column], list[Column]]:
-    """The columns with something in them, parted into those that fit the width and those that do not."""
+def _that_fit(rows: Sequence[UsageRow], by: GroupBy, width: int) -> tuple[list[Column], list[Column], int]:
+    """The columns with something in them, parted into those that fit the width and those that do not; and the rest."""
     shown = [column for column in COLUMNS if any(map(column.cell, rows))]
     widths = {column: max(len(text) for text in (column.title, *map(column.text, rows))) + _GAP for column in shown}
     longest_name = max(len(_name(row, by)) for row in rows)
@@ -162,7 +217,7 @@ def _that_fit(rows: Sequence[UsageRow], by: GroupBy, width: int) -> tuple[list[C
         if widths[column] <= spare:
             spare -= widths[column]
             fitting.add(column)
-    return [c for c in shown if c in fitting], [c for c in shown if c not in fitting]
+    return [c for c in shown if c in fitting], [c for c in shown if c not in fitting], spare
 
 
 def _notes(everything: UsageRow, left_out: Sequence[Column]) -> list[str]:
@@ -191,12 +246,4 @@ def _exchanges(number: int) -> str:
 
 
 def _name(row: UsageRow, by: GroupBy) -> str:
-    """The group for people. Clients choose model names, so a name must not be able to steer the terminal."""
-    name = _NO_GROUP[by] if row.group is None else row.group
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
-
-
-def _since_text(since_ns: int | None) -> str:
-    if since_ns is None:
-        return ""
-    return f" since {datetime.fromtimestamp(since_ns // _NS, UTC):%Y-%m-%d %H:%M} UTC"
+    return group_name(row.group, by)
