@@ -36,7 +36,9 @@ test("a sum of nothing known is not known", () => {
 test("an axis has as many decimals as its steps need", () => {
   assert.equal(axisDollars(1500, 500), "$1,500");
   assert.equal(axisDollars(0.25, 0.05), "$0.25");
-  assert.equal(axisDollars(0.3, 0.1), "$0.3");
+  assert.equal(axisDollars(0.3, 0.1), "$0.30");
+  assert.equal(axisDollars(0.0005, 0.0005), "$0.0005");
+  assert.equal(axisDollars(0, 0.1), "$0");
 });
 
 test("amounts as people type them", () => {

@@ -2,7 +2,7 @@
 
 import { ask, ApiError } from "./http.ts";
 import type {
-  Account, Budget, By, CreatedKey, Deed, Entry, Exchange, ExchangeFilter, Finding, Health, Hold, Key, LiveSnapshot,
+  Account, Budget, By, CreatedKey, Deed, Entry, Exchange, ExchangeFilter, Finding, Heading, Health, Hold, Key, LiveSnapshot,
   Model, NewKey, Page, Posting, Provider, Scope, Series, Session, Step, Transcript, Usage, Window,
 } from "./types.ts";
 
@@ -113,6 +113,18 @@ export interface DeedFilter {
 export const audit = {
   list: (filter: DeedFilter, paging: Paging, signal?: Signal) =>
     ask<Page<Deed>>("/audit", { params: { ...filter, ...paging }, signal }),
+};
+
+export interface HeadingFilter {
+  since?: string | undefined;
+  until?: string | undefined;
+  key?: string | undefined;
+  text?: string | undefined;
+}
+
+export const transcripts = {
+  list: (filter: HeadingFilter, paging: Paging, signal?: Signal) =>
+    ask<Page<Heading>>("/transcripts", { params: { ...filter, ...paging }, signal }),
 };
 
 /** All pages of a list, up to a bound that keeps the page usable. */

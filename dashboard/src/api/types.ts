@@ -283,12 +283,14 @@ export interface Model {
 export interface Provider {
   name: string;
   provider: string;
+  title: string;
   base_url: string;
   dialects: string[];
   websocket: boolean;
   client_keys: boolean;
   has_credential: boolean;
   on_client_gone: string;
+  self_hosted: boolean;
 }
 
 export interface LiveExchange {
@@ -325,10 +327,21 @@ export interface Health {
   started_at: string;
   uptime_seconds: number;
   running: number;
+  /** Those who look at the live view. */
+  onlookers: number;
   database: { kind: string; accepting: boolean; backlog: number };
   open_holds: number | null;
-  price_book: { version: string } & Record<string, unknown>;
-  books: { checked_at: string | null; balanced: boolean | null } & Record<string, unknown>;
+  price_book: { version: string; source: string | null; source_version: string | null; overrides: number };
+  books: {
+    checked_at: string | null;
+    took_ms: number | null;
+    /** Null also where money moved all along. */
+    balanced: boolean | null;
+    accounts: number | null;
+    moving: number | null;
+    wrong: string[];
+  };
+  since_start: { exchanges: number; disputed: number; orphans: number; faults: number; flags: Record<string, number> };
   python: string;
 }
 
@@ -337,9 +350,10 @@ export interface Deed {
   at: string;
   actor: string;
   action: string;
-  subject: string | null;
-  status: number;
-  detail: unknown;
+  subject: string;
+  /** Null: under way, or nobody lived to tell how it ended. */
+  status: number | null;
+  detail: Record<string, unknown>;
 }
 
 export interface Body {
@@ -355,6 +369,19 @@ export interface Transcript {
   key: string | null;
   request: Body;
   response: Body;
+}
+
+/** A transcript without its texts. */
+export interface Heading {
+  exchange_id: string;
+  at: string;
+  key: string | null;
+  key_id: string | null;
+  dialect: string | null;
+  operation: string | null;
+  path: string;
+  request_bytes: number;
+  response_bytes: number;
 }
 
 export interface ExchangeFilter {

@@ -14,6 +14,7 @@ import { KeysPage } from "../pages/keys.tsx";
 import { LivePage } from "../pages/live.tsx";
 import { OverviewPage } from "../pages/overview.tsx";
 import { ProvidersPage } from "../pages/providers.tsx";
+import { TranscriptsPage } from "../pages/transcripts.tsx";
 import { SignInPage } from "../pages/signin.tsx";
 import { Head } from "../parts/panel.tsx";
 import { href, path } from "./router.ts";
@@ -42,6 +43,7 @@ const PAGES: Record<string, () => ComponentChild> = {
   "/providers": () => <ProvidersPage />,
   "/health": () => <HealthPage />,
   "/audit": () => <AuditPage />,
+  "/transcripts": () => <TranscriptsPage />,
 };
 
 /** Pages about one thing, by the folder that they are in. */

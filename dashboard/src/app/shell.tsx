@@ -64,6 +64,7 @@ export function Shell({ session, children }: { session: Session; children: Compo
 }
 
 function isAt(to: string): boolean {
+  if (to === "/audit" && path.value === "/transcripts") return true;
   return to === "/" ? path.value === "/" : path.value === to || path.value.startsWith(`${to}/`);
 }
 

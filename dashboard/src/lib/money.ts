@@ -54,7 +54,8 @@ export function pixels(nanos: Nanos | null): number | null {
 
 /** A label on an axis of dollars. */
 export function axisDollars(value: number, step: number): string {
-  const decimals = step >= 1 || step === 0 ? 0 : Math.min(9, Math.ceil(-Math.log10(step) - 1e-9));
+  if (value === 0) return "$0";
+  const decimals = step >= 1 || step === 0 ? 0 : Math.min(9, Math.max(2, Math.ceil(-Math.log10(step) - 1e-9)));
   return `$${value.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals })}`;
 }
 

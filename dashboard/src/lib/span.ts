@@ -58,6 +58,10 @@ export function spanText(span: Span): string {
   return span.range === null ? "this stretch of time" : `the last ${RANGE_NAMES[span.range]}`;
 }
 
+export function beforeText(span: Span): string {
+  return span.range === null ? "the stretch before it" : `the ${RANGE_NAMES[span.range]} before`;
+}
+
 function stepFor(hours: number): Step {
   return hours <= 3 ? "minute" : hours <= 200 ? "hour" : "day";
 }

@@ -4,7 +4,7 @@ import { audit } from "../api/client.ts";
 import { address } from "../api/http.ts";
 import type { Deed } from "../api/types.ts";
 import { usePages } from "../app/pages.ts";
-import { query, setQuery } from "../app/router.ts";
+import { href, query, setQuery } from "../app/router.ts";
 import { spanOf } from "../lib/span.ts";
 import { rfc } from "../lib/time.ts";
 import { Icon } from "../parts/icon.tsx";
@@ -18,16 +18,20 @@ import { stampOf } from "./own-spending.tsx";
 const FILTERS = [["actor", "Who"], ["action", "Action"], ["subject", "On what"], ["text", "Text"]] as const;
 
 function detailText(deed: Deed): string {
-  if (deed.detail === null || deed.detail === undefined) return "";
-  return typeof deed.detail === "string" ? deed.detail : JSON.stringify(deed.detail);
+  return Object.entries(deed.detail).map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`).join(", ");
+}
+
+function Outcome({ status }: { status: number | null }) {
+  if (status === null) return <Badge tone="warn" title="It is under way, or nobody lived to tell how it ended">not told</Badge>;
+  return <Badge tone={status < 400 ? "good" : "bad"}>{status < 400 ? "done" : `refused, ${status}`}</Badge>;
 }
 
 const COLUMNS: Column<Deed>[] = [
   { name: "at", title: "Time", head: true, sort: (row) => row.at, first: "descending", csv: (row) => row.at, cell: (row) => <When at={row.at} /> },
   { name: "actor", title: "Who", sort: (row) => row.actor, csv: (row) => row.actor, cell: (row) => <button type="button" class="link" onClick={() => setQuery({ actor: row.actor })}>{row.actor}</button> },
   { name: "action", title: "Action", sort: (row) => row.action, csv: (row) => row.action, cell: (row) => row.action.replaceAll("_", " ") },
-  { name: "subject", title: "On what", sort: (row) => row.subject, csv: (row) => row.subject, cell: (row) => (row.subject ? <span class="mono">{row.subject}</span> : <Unknown what="nothing in particular" />) },
-  { name: "status", title: "Came of it", rank: 2, sort: (row) => row.status, csv: (row) => row.status, cell: (row) => <Badge tone={row.status < 400 ? "good" : "bad"}>{row.status < 400 ? "done" : `refused, ${row.status}`}</Badge> },
+  { name: "subject", title: "On what", sort: (row) => row.subject, csv: (row) => row.subject, cell: (row) => (row.subject !== "" ? <span class="mono">{row.subject}</span> : <Unknown what="nothing in particular" />) },
+  { name: "status", title: "Came of it", rank: 2, sort: (row) => row.status, csv: (row) => row.status, cell: (row) => <Outcome status={row.status} /> },
   { name: "detail", title: "Detail", rank: 3, csv: detailText, cell: (row) => <span class="detail mono muted" title={detailText(row)}>{detailText(row)}</span> },
 ];
 
@@ -45,6 +49,7 @@ export function AuditPage() {
     <>
       <Head title="Audit log" lead="Who did what, with which admin key. Nothing in it can be changed from here.">
         <RangePicker span={span} />
+        <a class="button" href={href("/transcripts")}>Transcripts</a>
       </Head>
       <div class="filters" role="search" aria-label="Filters of the audit log">
         {FILTERS.map(([name, label]) => (

@@ -56,13 +56,13 @@ export function BudgetTable({ budgets, names, changed, empty }: BudgetTableProps
   const [removing, setRemoving] = useState<Budget | null>(null);
   const columns: Column<Budget>[] = [
     { name: "subject", title: "Bounds", head: true, sort: (row) => subjectOf(row, names), csv: (row) => subjectOf(row, names), cell: (row) => <Subject budget={row} names={names} /> },
-    { name: "scope", title: "Kind", sort: (row) => row.scope, csv: (row) => row.scope, cell: (row) => <Badge>{row.scope}</Badge> },
+    { name: "scope", title: "Kind", rank: 3, sort: (row) => row.scope, csv: (row) => row.scope, cell: (row) => <Badge>{row.scope}</Badge> },
     { name: "window", title: "Window", sort: (row) => row.window, csv: (row) => row.window, cell: (row) => WINDOWS[row.window] },
     { name: "full", title: "Used", sort: (row) => fullness(row).used, first: "descending", csv: (row) => row.used_usd, cell: (row) => <Fullness budget={row} /> },
     { name: "spent", title: "Spent", rank: 2, align: "end", sort: (row) => nanosOf(row.used_usd), cell: (row) => <Money usd={row.used_usd} decimals={2} /> },
     { name: "held", title: "Held", rank: 3, align: "end", sort: (row) => nanosOf(row.held_usd), csv: (row) => row.held_usd, cell: (row) => <Money usd={row.held_usd} decimals={2} /> },
     { name: "limit", title: "Limit", align: "end", sort: (row) => nanosOf(row.limit_usd), csv: (row) => row.limit_usd, cell: (row) => <Money usd={row.limit_usd} decimals={2} /> },
-    { name: "ends", title: "Begins anew", rank: 3, sort: (row) => row.ends_at, csv: (row) => row.ends_at, cell: (row) => (row.ends_at === null ? <span class="muted">never</span> : <When at={row.ends_at} seconds={false} />) },
+    { name: "ends", title: "Begins anew", rank: 4, sort: (row) => row.ends_at, csv: (row) => row.ends_at, cell: (row) => (row.ends_at === null ? <span class="muted">never</span> : <When at={row.ends_at} seconds={false} />) },
     {
       name: "actions", title: "", cell: (row) => (
         <span class="row-actions">

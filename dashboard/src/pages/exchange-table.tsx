@@ -35,7 +35,7 @@ function Tokens({ exchange, side }: { exchange: Exchange; side: "input_tokens" |
 }
 
 function Name({ text, what }: { text: string | null; what: string }) {
-  return text === null ? <Unknown what={what} /> : <>{text}</>;
+  return text === null ? <Unknown what={what} /> : <span class="clip" title={text}>{text}</span>;
 }
 
 const COLUMNS: Column<Exchange>[] = [

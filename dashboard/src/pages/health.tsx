@@ -10,7 +10,7 @@ import { usePages } from "../app/pages.ts";
 import { hrefOf } from "../app/router.ts";
 import { nanosOf } from "../lib/money.ts";
 import { count, plural } from "../lib/numbers.ts";
-import { lasting } from "../lib/time.ts";
+import { duration, lasting } from "../lib/time.ts";
 import { Icon } from "../parts/icon.tsx";
 import { Empty, Failure, Waiting, With } from "../parts/notice.tsx";
 import { Head, Panel } from "../parts/panel.tsx";
@@ -50,7 +50,9 @@ function Shown({ health }: { health: Health }) {
   const { database, books } = health;
   const now = new Date();
   const bookTone: Tone = books.balanced === true ? "good" : books.balanced === false ? "bad" : "warn";
-  const title = { good: "The books balance", warn: "The books have not been checked yet", bad: "The books do not add up" }[bookTone];
+  const unsure = books.checked_at === null ? "The books have not been checked yet" : "Money moved while the books were checked";
+  const title = { good: "The books balance", warn: unsure, bad: "The books do not add up" }[bookTone];
+  const { price_book: prices } = health;
   return (
     <ul class="lights">
       <Light tone={database.accepting ? "good" : "bad"} title={database.accepting ? "Records are kept" : "Records cannot be kept"}>
@@ -58,7 +60,12 @@ function Shown({ health }: { health: Health }) {
         {!database.accepting && "; new requests are refused until it can be written again"}
       </Light>
       <Light tone={bookTone} title={title}>
-        {books.checked_at === null ? "The first check comes by itself; the button below does one now." : <>checked <Ago at={books.checked_at} now={now} /></>}
+        {books.checked_at === null ? "The first check comes by itself; the button below does one now." : (
+          <>
+            {plural(books.accounts ?? 0, "account")}, checked <Ago at={books.checked_at} now={now} /> in {duration((books.took_ms ?? 0) * 1e6)}
+            {books.wrong.length > 0 && <>; wrong: {books.wrong.join(", ")}</>}
+          </>
+        )}
       </Light>
       <Light tone="good" title={`Up for ${lasting(health.uptime_seconds)}`}>
         since <When at={health.started_at} />; Python {health.python}
@@ -66,8 +73,28 @@ function Shown({ health }: { health: Health }) {
       <Light tone="good" title={`${count(health.running)} under way`}>
         {health.open_holds === null ? "open holds are not known" : `${plural(health.open_holds, "open hold")} in the database`}
       </Light>
-      <Light tone="good" title="Prices"><span class="mono">{health.price_book.version}</span></Light>
+      <Light tone="good" title={`Prices of ${prices.source ?? "one's own"} ${prices.source_version ?? ""}`}>
+        <span class="mono">{prices.version}</span>{prices.overrides > 0 && `, ${plural(prices.overrides, "price")} of the operator's own`}
+      </Light>
+      <SinceStart since={health.since_start} />
     </ul>
+  );
+}
+
+/** What was odd since this process began; the first three should be none. */
+function SinceStart({ since }: { since: Health["since_start"] }) {
+  const odd = since.disputed + since.faults;
+  const told = [
+    [since.disputed, "disputed", "whose hold had been resolved otherwise"],
+    [since.orphans, "orphans", "settled for a process that died"],
+    [since.faults, "faults", "of the gateway's own"],
+    ...Object.entries(since.flags).map(([flag, times]) => [times, flag, ""] as const),
+  ] as const;
+  const shown = told.filter(([times]) => times > 0);
+  return (
+    <Light tone={odd > 0 ? "bad" : "good"} title={`${plural(since.exchanges, "exchange")} since the start`}>
+      {shown.length === 0 ? "none of them odd" : shown.map(([times, name, says]) => <Badge key={name} tone="warn" title={says || undefined}>{count(times)} {name}</Badge>)}
+    </Light>
   );
 }
 

@@ -63,13 +63,13 @@ function Rates({ live }: { live: LiveState }) {
   const { history, snapshot } = live;
   const minute = history.slice(-60);
   const ended = minute.reduce((sum, point) => sum + point.ended, 0);
-  const seconds = Math.max(1, ((minute.at(-1)?.at ?? 0) - (minute[0]?.at ?? 0)) / 1000 + 1);
+  const seconds = Math.round(((minute.at(-1)?.at ?? 0) - (minute[0]?.at ?? 0)) / 1000) + 1;
   const streaming = snapshot?.exchanges.filter((own) => own.phase === "streaming").length ?? 0;
   return (
     <>
       <ul class="figures rates">
         <li><div><span class="name">Under way</span><span class="value">{count(snapshot?.running ?? 0)}</span><span class="note">{count(streaming)} of them streaming</span><Spark values={history.map((point) => point.running)} /></div></li>
-        <li><div><span class="name">Ended a minute</span><span class="value">{count(Math.round((ended * 60) / Math.max(seconds, Math.min(60, history.length))))}</span><span class="note">{plural(ended, "exchange")} in {Math.round(seconds)} s</span><Spark values={history.map((point) => point.ended)} /></div></li>
+        <li><div><span class="name">Ended</span><span class="value">{count(ended)}</span><span class="note">in the last {seconds} s</span><Spark values={history.map((point) => point.ended)} /></div></li>
         <li><div><span class="name">Tokens arriving</span><span class="value">{count(history.at(-1)?.tokens ?? 0)}</span><span class="note">a second, of what streams</span><Spark values={history.map((point) => point.tokens)} /></div></li>
       </ul>
       <Told live={live} />
@@ -90,7 +90,7 @@ function Running({ exchanges, running }: { exchanges: LiveExchange[]; running: n
             <th scope="col">Model</th>
             <th scope="col" class="rank-2">Key</th>
             <th scope="col" class="rank-3">Provider</th>
-            <th scope="col">Phase</th>
+            <th scope="col" class="rank-2">Phase</th>
             <th scope="col" class="end">Elapsed</th>
             <th scope="col" class="end rank-2">Input</th>
             <th scope="col" class="end">Output</th>
@@ -115,7 +115,7 @@ function Row({ own }: { own: LiveExchange }) {
       <th scope="row" title={own.exchange_id}>{own.model ?? <Unknown what="no model" />}</th>
       <td class="rank-2">{own.key === null ? <Unknown what="no key" /> : own.key_id === null ? own.key : <a href={hrefOf("/keys", own.key_id)}>{own.key}</a>}</td>
       <td class="rank-3">{own.provider}</td>
-      <td><Badge tone={own.phase === "streaming" ? "good" : "plain"}>{own.phase}</Badge></td>
+      <td class="rank-2"><Badge tone={own.phase === "streaming" ? "good" : "plain"}>{own.phase}</Badge></td>
       <td class="end">{duration(own.elapsed_ms * 1e6)}</td>
       <td class="end rank-2"><Count value={own.input_tokens} /></td>
       <td class="end" title={`${bytes(own.delivered_bytes)} of text`}>{own.estimated && own.output_tokens !== null && own.output_tokens > 0 ? "≈ " : ""}<Count value={own.output_tokens} /></td>

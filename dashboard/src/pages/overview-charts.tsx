@@ -5,7 +5,7 @@ import { useMemo } from "preact/hooks";
 import { sums } from "../api/client.ts";
 import type { By, Series, SeriesGroup, Sums } from "../api/types.ts";
 import { useLoad } from "../app/load.ts";
-import { go, href, query } from "../app/router.ts";
+import { href, query } from "../app/router.ts";
 import { axisDollars, exact, fixed, nanosOf, pixels, sumOf } from "../lib/money.ts";
 import { axisCount, count } from "../lib/numbers.ts";
 import { type Span, stepSeconds } from "../lib/span.ts";
@@ -93,7 +93,7 @@ function Spend({ series, by, form, actions, unpriced }: SpendProps) {
       text={(group, at) => textOf(costs[group]?.[at], series.groups[group]?.rows[at])}
       sum={(at) => textOf(sumOf(costs.map((own) => own[at] ?? null)), null)}
       total={(group) => <Known cost={sumOf(costs[group] ?? [])} rows={series.groups[group]?.rows ?? []} />}
-      pick={(first, last, group) => go(exchangesOf(series, first, last, filter(group)))}
+      to={(first, last, group) => exchangesOf(series, first, last, filter(group))}
       link={(group) => {
         const own = filter(group);
         return Object.keys(own).length === 0 ? null : exchangesOf(series, 0, series.starts.length - 1, own);
@@ -142,8 +142,8 @@ export function RequestsChart({ series, filter = {} }: { series: Series; filter?
       text={(group, at) => count(groups[group]?.values[at])}
       sum={(at) => count(sum(groups.map((group) => group.values[at] ?? 0)))}
       total={(group) => <Count value={sum(groups[group]?.values ?? [])} />}
-      pick={(first, last, group) =>
-        go(exchangesOf(series, first, last, { ...filter, mark: group === null ? null : (groups[group]?.mark ?? null) }))
+      to={(first, last, group) =>
+        exchangesOf(series, first, last, { ...filter, mark: group === null ? null : (groups[group]?.mark ?? null) })
       }
       link={(group) => exchangesOf(series, 0, series.starts.length - 1, { ...filter, mark: groups[group]?.mark ?? null })}
       hint="A click or a drag leads to the exchanges."
@@ -173,7 +173,7 @@ export function TokensChart({ series, filter = {} }: { series: Series; filter?: 
       text={(group, at) => count(groups[group]?.values[at])}
       sum={(at) => count(sum(groups.map((group) => group.values[at] ?? null)))}
       total={(group) => <Count value={sum(groups[group]?.values ?? [])} short />}
-      pick={(first, last) => go(exchangesOf(series, first, last, filter))}
+      to={(first, last) => exchangesOf(series, first, last, filter)}
       hint="Each token counts once; estimates are in it."
     />
   );
@@ -198,7 +198,7 @@ export function OwnSpendChart({ series, filter }: { series: Series; filter: Reco
       axis={axisDollars}
       text={(_, at) => textOf(costs[at], rows[at])}
       total={() => <Money nanos={sumOf(costs)} />}
-      pick={(first, last) => go(exchangesOf(series, first, last, filter))}
+      to={(first, last) => exchangesOf(series, first, last, filter)}
     />
   );
 }

@@ -6,7 +6,7 @@ import type { Sums, UsageRow } from "../api/types.ts";
 import { href } from "../app/router.ts";
 import { nanosOf, pixels } from "../lib/money.ts";
 import { change, changeText, plural, share } from "../lib/numbers.ts";
-import { spanParams, spanText } from "../lib/span.ts";
+import { beforeText, spanParams, spanText } from "../lib/span.ts";
 import { type Tokens, tokensOf, tokensTotal, type Total } from "../lib/totals.ts";
 import { Spark } from "../parts/gauge.tsx";
 import { Count, Money } from "../parts/text.tsx";
@@ -39,7 +39,7 @@ export function Sentence({ overview, total, earlier }: Props) {
   return (
     <p class="sentence">
       <Money nanos={total.cost} /> spent in {spanText(overview.span)}
-      {ratio !== null && <>, {ratio === 0 ? "as much as" : `${ratio > 0 ? "up" : "down"} ${changeText(ratio).replace(/^[+−]/, "")} on`} the stretch before</>}.
+      {ratio !== null && <>, {ratio === 0 ? "as much as in" : `${ratio > 0 ? "up" : "down"} ${changeText(ratio).replace(/^[+−]/, "")} against`} {beforeText(overview.span)}</>}.
       {parts.length > 0 && " Most of it "}
       {parts.map(({ name, found }, at) => (
         <span key={name}>
@@ -63,7 +63,6 @@ export function Figures({ overview, total, earlier }: Props) {
   const rows = overview.series.groups[0]?.rows ?? [];
   const line = (of: (row: Sums) => number | null) => rows.map((row) => (row === null ? 0 : of(row)));
   const tokens = tokensTotal(total.tokens);
-  const shareOf = (part: number, whole: number) => (whole === 0 ? null : part / whole);
   return (
     <ul class="figures" aria-label="Sums of this stretch of time">
       <Figure
@@ -83,14 +82,15 @@ export function Figures({ overview, total, earlier }: Props) {
       />
       <Figure
         name="Errors" to={href("/exchanges", { ...params, mark: "failed" })} value={share(total.errors, total.exchanges)}
-        ratio={change(shareOf(total.errors, total.exchanges), shareOf(earlier.errors, earlier.exchanges))} badUp
+        was={was(earlier.errors, earlier.exchanges)} worse={worse(total.errors, total.exchanges, earlier.errors, earlier.exchanges)}
         values={line((row) => row.errors)} note={<><Count value={total.errors} /> requests</>}
       />
       <Figure
         name="Unmetered" to={href("/exchanges", { ...params, mark: "unmetered" })}
         value={share(total.unmetered, total.exchanges)}
-        ratio={change(shareOf(total.unmetered, total.exchanges), shareOf(earlier.unmetered, earlier.exchanges))} badUp
-        values={line((row) => row.unmetered)} note={<><Count value={total.unmetered} /> used nobody knows how much</>}
+        was={was(earlier.unmetered, earlier.exchanges)}
+        worse={worse(total.unmetered, total.exchanges, earlier.unmetered, earlier.exchanges)}
+        values={line((row) => row.unmetered)} note={<><Count value={total.unmetered} /> with usage unknown</>}
       />
     </ul>
   );
@@ -104,36 +104,42 @@ function output(tokens: Tokens): number | null {
   return tokensTotal({ ...tokens, fresh: null, cacheRead: null, cacheWrite: null });
 }
 
+/** What a share was before; null where there was nothing. */
+function was(part: number, of: number): string | null {
+  return of === 0 ? null : `was ${share(part, of)}`;
+}
+
+/** Whether a share has clearly risen (true) or fallen (false). */
+function worse(part: number, of: number, earlier: number, earlierOf: number): boolean | null {
+  if (of === 0 || earlierOf === 0) return null;
+  const change = part / of - earlier / earlierOf;
+  return Math.abs(change) < 0.005 ? null : change > 0;
+}
+
 interface FigureProps {
   name: string;
   to: string;
   value: ComponentChildren;
-  ratio: number | null;
-  badUp?: boolean;
+  /** Of change; or else what it was before. */
+  ratio?: number | null;
+  was?: string | null;
+  worse?: boolean | null;
   values: (number | null)[];
   note: ComponentChildren;
 }
 
-function Figure({ name, to, value, ratio, badUp = false, values, note }: FigureProps) {
+function Figure({ name, to, value, ratio = null, was: earlier = null, worse: isWorse = null, values, note }: FigureProps) {
+  const text = earlier ?? (ratio === null ? "" : Math.abs(ratio) < 0.0005 ? "±0 %" : changeText(ratio));
+  const tone = isWorse === null ? "" : isWorse ? "worse" : "better";
   return (
     <li>
       <a href={to}>
         <span class="name">{name}</span>
         <span class="value">{value}</span>
-        <Change ratio={ratio} badUp={badUp} />
+        <span class={`change ${tone}`} title={text === "" ? undefined : "Against the stretch of the same length just before"}>{text}</span>
         <span class="note">{note}</span>
         <Spark values={values} />
       </a>
     </li>
-  );
-}
-
-function Change({ ratio, badUp }: { ratio: number | null; badUp: boolean }) {
-  if (ratio === null) return <span class="change" />; // there is nothing before to compare with
-  const tone = badUp && ratio > 0.1 ? "worse" : badUp && ratio < -0.1 ? "better" : "";
-  return (
-    <span class={`change ${tone}`} title="Against the stretch of the same length just before">
-      {Math.abs(ratio) < 0.0005 ? "±0 %" : changeText(ratio)}
-    </span>
   );
 }

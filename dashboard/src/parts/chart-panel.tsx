@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useMemo, useState } from "preact/hooks";
 
-import { setQuery } from "../app/router.ts";
+import { go, setQuery } from "../app/router.ts";
 import { bucket } from "../lib/time.ts";
 import { Chart, type ChartData, type Hover } from "./chart.tsx";
 import { Icon } from "./icon.tsx";
@@ -22,8 +22,8 @@ export interface ChartPanelProps {
   sum?: (at: number) => string;
   /** Behind each name in the legend. */
   total: (group: number) => ComponentChildren;
-  /** Where a click or a drag leads. */
-  pick?: (first: number, last: number, group: number | null) => void;
+  /** Where a click or a drag leads: the address of what is behind some buckets, of one group or of all. */
+  to?: (first: number, last: number, group: number | null) => string;
   /** Where a name in the legend leads. */
   link?: (group: number) => string | null;
   actions?: ComponentChildren;
@@ -54,7 +54,7 @@ export function ChartPanel(props: ChartPanelProps) {
         <>
           <Drawn {...props} form={form} />
           <Legend {...props} />
-          {props.pick !== undefined && (
+          {props.to !== undefined && (
             <p class="hint">{hint ?? "A click on a column, or a drag over a stretch, leads to its exchanges."}</p>
           )}
         </>
@@ -71,7 +71,7 @@ interface Pointed {
 }
 
 function Drawn(props: ChartPanelProps & { form: "columns" | "lines" }) {
-  const { title, data, form, height, axis, pick } = props;
+  const { title, data, form, height, axis, to } = props;
   const [pointed, setPointed] = useState<Pointed | null>(null);
   const name = `${title}, ${data.starts.length} values from ${first(data)} on; the button beside the title shows them as a table`;
   return (
@@ -81,7 +81,7 @@ function Drawn(props: ChartPanelProps & { form: "columns" | "lines" }) {
         data={data}
         form={form}
         axis={axis}
-        pick={pick}
+        pick={to === undefined ? undefined : (first, last, group) => go(to(first, last, group))}
         {...(height === undefined ? {} : { height })}
         hover={(hover, left, width) => setPointed(hover === null ? null : { hover, left, width })}
       />
@@ -137,13 +137,14 @@ function Legend({ data, total, link }: ChartPanelProps) {
   );
 }
 
-function Figures({ title, data, text, sum }: ChartPanelProps) {
+function Figures({ title, data, text, sum, to }: ChartPanelProps) {
   const columns = useMemo(() => {
+    const name = (at: number) => bucket(data.starts[at] ?? "", data.step);
     const start: Column<number> = {
       name: "start",
       title: "From",
       head: true,
-      cell: (at) => bucket(data.starts[at] ?? "", data.step),
+      cell: (at) => (to === undefined ? name(at) : <a href={to(at, at, null)}>{name(at)}</a>),
       sort: (at) => at,
       csv: (at) => data.starts[at],
     };

@@ -85,7 +85,7 @@ export function Table<T>(props: TableProps<T>) {
         unloaded={paging && props.more !== null}
         busy={props.busy === true}
       >
-        {props.csvName !== undefined && <Export {...props} name={props.csvName} rows={sorted} />}
+        {props.csvName !== undefined && rows.length > 0 && <Export {...props} name={props.csvName} rows={sorted} />}
       </Foot>
     </div>
   );
@@ -173,14 +173,14 @@ interface FootProps {
 }
 
 function Foot({ shown, found, all, more, unloaded, busy, children }: FootProps) {
-  if (all === 0) return null;
-  const of = unloaded ? `${count(shown)} loaded, there are more` : shown < found ? `${count(shown)} of ${count(found)}` : plural(found, "row");
+  if (all === 0 && more === null) return null;
+  const of = all === 0 ? "Nothing found so far" : unloaded ? `${count(shown)} loaded, there are more` : shown < found ? `${count(shown)} of ${count(found)}` : plural(found, "row");
   return (
     <div class="foot">
       <span role="status">{found < all ? `${of}, filtered from ${count(all)}` : of}</span>
       {more !== null && (
         <button type="button" onClick={more} disabled={busy}>
-          {busy ? "Loading…" : "Show more"}
+          {busy ? "Loading…" : all === 0 ? "Look further back" : "Show more"}
         </button>
       )}
       {children}
