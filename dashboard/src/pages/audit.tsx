@@ -18,7 +18,8 @@ import { stampOf } from "./own-spending.tsx";
 const FILTERS = [["actor", "Who"], ["action", "Action"], ["subject", "On what"], ["text", "Text"]] as const;
 
 function detailText(deed: Deed): string {
-  return Object.entries(deed.detail).map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`).join(", ");
+  const said = Object.entries(deed.detail).filter(([, value]) => value !== null && value !== "" && !(Array.isArray(value) && value.length === 0));
+  return said.map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`).join(", ");
 }
 
 function Outcome({ status }: { status: number | null }) {

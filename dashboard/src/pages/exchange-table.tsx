@@ -38,19 +38,29 @@ function Name({ text, what }: { text: string | null; what: string }) {
   return text === null ? <Unknown what={what} /> : <span class="clip" title={text}>{text}</span>;
 }
 
+/** Where there is no room for a column of endings, they stand below the model. */
+function Model({ exchange }: { exchange: Exchange }) {
+  return (
+    <>
+      <Name text={modelOf(exchange)} what="no model" />
+      <span class="narrow-only"><EndingBadge ending={exchange.ending} /></span>
+    </>
+  );
+}
+
 const COLUMNS: Column<Exchange>[] = [
   {
     name: "started", title: "Time", head: true, first: "descending", sort: (row) => row.started_at_ns,
     csv: (row) => ofNanos(row.started_at_ns).toISOString(),
-    cell: (row) => <a href={hrefOf("/exchanges", row.exchange_id)}><When ns={row.started_at_ns} /></a>,
+    cell: (row) => <a href={hrefOf("/exchanges", row.exchange_id)} title={row.exchange_id}><When ns={row.started_at_ns} /></a>,
   },
   { name: "id", title: "Exchange", unseen: true, csv: (row) => row.exchange_id, cell: (row) => row.exchange_id },
-  { name: "model", title: "Model", sort: modelOf, csv: modelOf, cell: (row) => <Name text={modelOf(row)} what="no model" /> },
+  { name: "model", title: "Model", sort: modelOf, csv: modelOf, cell: (row) => <Model exchange={row} /> },
   { name: "key", title: "Key", rank: 2, sort: (row) => row.key, csv: (row) => row.key, cell: (row) => <Name text={row.key} what="no key" /> },
   { name: "account", title: "Account", rank: 4, sort: (row) => row.account, csv: (row) => row.account, cell: (row) => <Name text={row.account} what="no account" /> },
   { name: "provider", title: "Provider", rank: 3, sort: (row) => row.provider, csv: (row) => row.provider, cell: (row) => <Name text={row.provider} what="no provider" /> },
   {
-    name: "ending", title: "Ending", sort: (row) => row.ending, csv: (row) => [row.ending, ...row.flags].join(" "),
+    name: "ending", title: "Ending", rank: 2, sort: (row) => row.ending, csv: (row) => [row.ending, ...row.flags].join(" "),
     cell: (row) => (
       <span class="badges">
         <EndingBadge ending={row.ending} />

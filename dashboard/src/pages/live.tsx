@@ -112,7 +112,7 @@ function Row({ own }: { own: LiveExchange }) {
   const part = hold === null || hold === 0n || spent === null ? null : Number((spent * 1000n) / hold) / 1000;
   return (
     <tr>
-      <th scope="row" title={own.exchange_id}>{own.model ?? <Unknown what="no model" />}</th>
+      <th scope="row" title={own.exchange_id}>{own.model === null ? <Unknown what="no model" /> : <span class="clip">{own.model}</span>}</th>
       <td class="rank-2">{own.key === null ? <Unknown what="no key" /> : own.key_id === null ? own.key : <a href={hrefOf("/keys", own.key_id)}>{own.key}</a>}</td>
       <td class="rank-3">{own.provider}</td>
       <td class="rank-2"><Badge tone={own.phase === "streaming" ? "good" : "plain"}>{own.phase}</Badge></td>
@@ -147,7 +147,7 @@ function Ended({ live }: { live: LiveState }) {
           {live.ended.map((own) => (
             <tr key={own.exchange_id}>
               <th scope="row"><a href={hrefOf("/exchanges", own.exchange_id)}><When ns={own.started_at_ns} /></a></th>
-              <td>{modelOf(own) ?? <Unknown what="no model" />}</td>
+              <td>{modelOf(own) === null ? <Unknown what="no model" /> : <span class="clip" title={modelOf(own) ?? ""}>{modelOf(own)}</span>}</td>
               <td class="rank-2">{own.key ?? <Unknown what="no key" />}</td>
               <td><EndingBadge ending={own.ending} /></td>
               <td class="end rank-2"><Count value={tokensOf(own, "output_tokens").value} /></td>

@@ -19,6 +19,7 @@ export function Dialog({ title, close, children }: DialogProps) {
   useEffect(() => {
     const dialog = box.current;
     dialog?.showModal();
+    dialog?.querySelector<HTMLElement>("input, select, .actions button:last-child")?.focus();
     return () => dialog?.close();
   }, []);
   return (
