@@ -84,6 +84,7 @@ async def test_a_team_with_credit_from_the_first_request_to_the_last(database: s
         told = [await client.chat(made["key"]) for _ in range(3)]
         assert [status for status, _ in told] == [200] * 3
         await _settled(client, 3)
+        await _adds_up(client, database)
         await _reads_back(client, made["key_id"], [exchange_id for _, exchange_id in told])
         assert (await client.admin("POST", f"/keys/{made['key_id']}/revoke"))[0] == 200
         assert (await client.chat(made["key"]))[0] == 401
@@ -94,6 +95,16 @@ async def _settled(client: Client, exchanges: int) -> None:
     async with asyncio.timeout(30):
         while len((await client.found("/records?key=web"))["data"]) < exchanges:
             await asyncio.sleep(0.01)
+
+
+async def _adds_up(client: Client, database: str) -> None:
+    """The gateway says so itself, and where it keeps its books."""
+    assert [finding["verdict"] for finding in (await client.found("/check"))["data"]] == ["right"]
+    health = await client.found("/health")
+    assert health["database"]["kind"] == ("postgres" if database.startswith("postgres") else "sqlite")
+    assert (health["books"]["balanced"], health["books"]["accounts"], health["open_holds"]) == (True, 1, 0)
+    assert (health["since_start"]["exchanges"], health["since_start"]["disputed"]) == (3, 0)
+    assert health["running"] == 0
 
 
 async def _reads_back(client: Client, key_id: str, exchange_ids: list[str]) -> None:
