@@ -116,7 +116,7 @@ class AuditSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of each body: its beginning is kept."""
     retention_days: int = 30
     redact: tuple[str, ...] = ()
-    """Regular expressions for what else is not to be kept."""
+    """Regular expressions for what else is not to be kept; nor in the errors of providers that records quote."""
 
 
 class RetentionSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

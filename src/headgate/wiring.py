@@ -159,7 +159,8 @@ def build(settings: Settings, store: Store | None = None, log: LogWriter | None 
     telemetry = _telemetry(settings, door, catalogue, Standing(live, store, __version__, node), log)
     observers: tuple[Observer, ...] = (sight.health.since, sight.onlookers, *telemetry.observers)
     keeper = Keeper(store, node, checkpoints, time.time_ns, lease=lease, observers=observers)
-    scribe = _scribe(settings, store)
+    redactor = make_redactor(settings)
+    scribe = _scribe(settings, store, redactor)
     gateway = Gateway(
         door=door,
         models=models,
@@ -179,6 +180,7 @@ def build(settings: Settings, store: Store | None = None, log: LogWriter | None 
         clock=Clock(time.time_ns, time.monotonic_ns, new_exchange_id),
         live=live,
         observers=observers,
+        redactor=redactor,
         scribe=scribe if settings.audit.bodies else None,
     )
     local = LocalAnswers(models, door, store, live, __version__)
@@ -339,16 +341,16 @@ def _lifecycle(
     return Lifecycle(start, upstream.aclose, close, sight.onlookers.close)
 
 
-def _scribe(settings: Settings, store: Store) -> Scribe:
+def _scribe(settings: Settings, store: Store, redactor: Redactor) -> Scribe:
     """Keeps transcripts where a rule asks for them, and removes old ones in any case."""
     audit = settings.audit
     rules = tuple(Rule(frozenset(rule.keys), frozenset(rule.tags), rule.routes) for rule in audit.bodies)
     keeping = Keeping(rules, audit.max_bytes, audit.retention_days)
-    return Scribe(store, keeping, make_redactor(settings), time.time_ns)
+    return Scribe(store, keeping, redactor, time.time_ns)
 
 
 def make_redactor(settings: Settings) -> Redactor:
-    """What takes secrets out of what the audit log keeps; it knows all that the settings hold."""
+    """What takes secrets out of texts that are kept; it knows all that the settings hold."""
     held = [secret for d in settings.deployments for secret in (d.credential, *d.secrets.values())]
     own = [*settings.keys.values(), *settings.admin_keys.values(), settings.access.secret, settings.metrics.key]
     known = [*filter(None, own), *(secret.reveal() for secret in held if secret is not None)]

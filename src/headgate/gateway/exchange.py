@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from headgate.audit.redaction import Redactor
 from headgate.errors import Busy, HeadgateError
 from headgate.gateway.admit import Admission, admit
 from headgate.gateway.answer import answer_error
@@ -65,6 +66,8 @@ class Gateway:
     clock: Clock
     live: Live = field(default_factory=Live)
     observers: Sequence[Observer] = ()
+    redactor: Redactor = field(default_factory=Redactor)
+    """For what providers quote in their errors."""
     scribe: Scribe | None = None
     """Keeps what was said, where a rule asks for it; None where none does."""
 
@@ -155,7 +158,8 @@ class Gateway:
         if forwarded.appraisal is None and running is not None:
             forwarded = await self.conclude(running, forwarded)
         appraisal = forwarded.appraisal
-        record = make_record(opening, request, reached, forwarded, _NO_BILL if appraisal is None else appraisal.bill)
+        bill = _NO_BILL if appraisal is None else appraisal.bill
+        record = make_record(opening, request, reached, forwarded, bill, redactor=self.redactor)
         record = await self.settler.settle(reached.held, appraisal, record, self.clock.wall_ns())
         self.live.close(record)
         for observer in self.observers:  # each in a call of its own: what fails there is the loop's to report

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
+from headgate.audit.redaction import Redactor
 from headgate.dialects.base import Metering
 from headgate.gateway.admit import Admission
 from headgate.gateway.answering import Forwarded
@@ -17,8 +18,8 @@ from headgate.usage import Basis, Reading
 _REMEMBERED = 10_000
 """Response ids kept in memory: those whose records may not be on disk yet, and the ones polled most."""
 
-_SECRET = 8
-"""Characters from which on a credential is taken for one: local servers are called with "x", which is in any text."""
+_PLAIN = Redactor()
+"""Knows what secrets look like, and none of ours."""
 
 
 class Trails:
@@ -84,8 +85,16 @@ class Reached:
     held: Held | None = None
 
 
-def make_record(opening: Opening, request: Request, reached: Reached, forwarded: Forwarded, bill: Bill) -> Record:
-    """The record of an exchange that is over."""
+def make_record(
+    opening: Opening,
+    request: Request,
+    reached: Reached,
+    forwarded: Forwarded,
+    bill: Bill,
+    *,
+    redactor: Redactor = _PLAIN,
+) -> Record:
+    """The record of an exchange that is over; what a provider's error quotes is redacted."""
     place, admission, route = reached.place, reached.admission, reached.route
     ask = admission.ask if admission is not None else None
     holder = admission.holder if admission is not None else None
@@ -105,7 +114,7 @@ def make_record(opening: Opening, request: Request, reached: Reached, forwarded:
         status=forwarded.status,
         ending=forwarded.ending,
         billable=may_cost(request.method, place),
-        reading=_without_credentials(forwarded.reading, request, route),
+        reading=_without_credentials(forwarded.reading, redactor, request, route),
         counted=forwarded.counted,
         first_byte_ns=forwarded.first_byte_ns,
         total_ns=opening.now(),
@@ -118,15 +127,13 @@ def make_record(opening: Opening, request: Request, reached: Reached, forwarded:
     )
 
 
-def _without_credentials(reading: Reading, request: Request, route: Route | None) -> Reading:
-    """The reading with every credential that a provider's error message quotes blotted out."""
+def _without_credentials(reading: Reading, redactor: Redactor, request: Request, route: Route | None) -> Reading:
+    """The reading with every credential that a provider's error message quotes blotted out, and what looks like one."""
     message = reading.in_stream_error
     if message is None:
         return reading
-    for secret in secrets_of(request, route):
-        if len(secret) >= _SECRET:
-            message = message.replace(secret, "[credential]")
-    return replace(reading, in_stream_error=message)
+    redacted = redactor.redact(message, len(message) * 4, secrets_of(request, route))
+    return replace(reading, in_stream_error=redacted.text)
 
 
 def secrets_of(request: Request, route: Route | None) -> list[str]:
