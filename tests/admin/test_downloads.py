@@ -45,6 +45,12 @@ async def test_the_filters_of_records_count() -> None:
         records = fill(api, 10)
         got = await api("GET", "/records/export?key=team-1&since=2025-11-01T12:00:00Z&format=jsonl")
         assert [record_of(row) for row in json_rows(got.body)] == [r for r in records if r.key == "team-1"]
+        got = await api("GET", "/records/export?until=2025-11-01T12:00:00Z&format=jsonl")
+        assert got.body == ""
+        api.store.append(a_record("ex_bad", status=502))
+        for mark in ("mark=failed", "ending=complete&mark=failed"):
+            (row,) = json_rows((await api("GET", f"/records/export?{mark}&format=jsonl")).body)
+            assert row["exchange_id"] == "ex_bad"
         assert (await api("GET", "/records/export?format=xml")).error["param"] == "format"
         assert (await api("GET", "/records/export?limit=5")).error["param"] == "limit"
 

@@ -84,6 +84,7 @@ def parquet_rows(path: Path | BinaryIO) -> list[dict[str, Any]]:
         (["--until", "2025-11-02", "--key", "team-1"], [5, 3, 1]),
         (["--account", "acme", "--provider", "openai"], [6, 5, 4, 3, 2, 1, 0]),
         (["--model", "unheard-of"], []),
+        (["--failed"], []),
     ],
 )
 def test_filters(headgate: Commands, options: list[str], numbers: list[int]) -> None:

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from headgate.cli.progress import counting, told, waiting
@@ -21,11 +23,18 @@ def test_a_terminal_sees_how_far_it_is(
     with counting("Exporting", "records", total) as advance:
         advance(1_000, "back to noon")
         advance(234, "back to ten")
-    with waiting("Opening the database"):
+    err = ""
+    with waiting("Opening the database", after_seconds=0.0):
+        while "Opening the database" not in err:
+            err += capsys.readouterr().err
+            time.sleep(0.01)
+    with waiting("Nothing that takes long"):
         pass
     told("1,234 records")
-    out, err = capsys.readouterr()
+    out, rest = capsys.readouterr()
+    err += rest
     assert out == ""
+    assert "Nothing" not in err
     assert "Exporting" in err
     assert ("1,234 of 2,000 records" if total else "1,234 records") in err
     assert "back to ten" in err

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from headgate.audit.deeds import DeedsWanted
 from headgate.ledger.commands import Capture, Place
 from headgate.records import Bill
 from headgate.stores.postgres import PostgresStore
@@ -66,6 +67,13 @@ async def filled_up(opened: Opened) -> None:
         await fill(store)
 
 
+async def the_deed(opened: Opened) -> None:
+    async with opened() as store:
+        ((_, deed),) = await store.deeds(DeedsWanted(action="prune"), 9)
+    assert (deed.subject, deed.status, deed.detail["records"]) == ("records", 200, 3)
+    assert deed.actor.startswith("cli:")
+
+
 def file_of(headgate: Commands) -> Opened:
     @asynccontextmanager
     async def opened() -> AsyncIterator[AStore]:
@@ -88,6 +96,7 @@ def test_only_old_records_go(headgate: Commands) -> None:
     assert asyncio.run(asked(opened)) == (before, ["ex_1", "ex_2"])
     assert "No record is older" in headgate.good("prune", "--older-than", "30d", "--yes").out
     assert headgate("account", "check").status == 0
+    asyncio.run(the_deed(opened))
 
 
 def test_on_a_server_too(postgres: PostgresDatabase, tmp_path: Path, headgate: Commands) -> None:

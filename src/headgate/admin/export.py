@@ -153,14 +153,13 @@ class Searchable(Protocol):
         """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
 
 
-async def pages(
-    records: Searchable, wanted: Wanted, size: int = PAGE, before: tuple[int, str] | None = None
-) -> AsyncIterator[Sequence[Record]]:
+async def pages(records: Searchable, wanted: Wanted, size: int = PAGE) -> AsyncIterator[Sequence[Record]]:
     """All records that are wanted, the newest first, at most `size` at once.
 
     Between two pages nothing is held open: this is a walk, not a snapshot. What arrives meanwhile is found where the
     walk has not yet been; no record comes twice.
     """
+    before: tuple[int, str] | None = None
     while page := await records.search(wanted, size, before):
         yield page
         if len(page) < size:

@@ -1,5 +1,6 @@
 """`headgate account`: who pays."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from headgate.cli.desk import AsJson, Config, Database, act, ask, money, print_fields, print_json, print_table, usd
 
 if TYPE_CHECKING:
+    from headgate.admin.books import Finding
     from headgate.admin.office import Office
     from headgate.cli.desk import Acting
     from headgate.ledger.entries import Account
@@ -123,8 +125,13 @@ def check(as_json: AsJson = False, config: Config = None, database: Database = N
     """Check the books: entries and open holds add up to the balances, for every account. Ends with 1 if they do not."""
     from headgate.admin.books import Verdict
     from headgate.admin.views import finding_view
+    from headgate.cli.progress import waiting
 
-    findings = ask(config, database, lambda office: office.check())
+    async def added_up(office: "Office") -> "Sequence[Finding]":
+        with waiting("Adding up the entries"):
+            return await office.check()
+
+    findings = ask(config, database, added_up)
     odd = [finding for finding in findings if finding.verdict is not Verdict.RIGHT]
     if as_json:
         print_json([finding_view(finding) for finding in findings])

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from headgate.access.budgets import Scope, Window
     from headgate.admin.deeds import Doing
     from headgate.admin.office import Office, Standing
+    from headgate.config import Settings
+    from headgate.wiring import Store
 
     Acting = Callable[[str, str, dict[str, Any]], AbstractAsyncContextManager[Doing]]
 
@@ -43,26 +45,42 @@ def act(config: Path | None, database: Path | None, work: "Callable[[Office, Act
 
     What cannot be kept in the audit log is not done.
     """
+    import os
+    import time
+
+    from headgate.admin.office import Office
+    from headgate.config import access_secret
+
+    def inside(store: "Store", settings: "Settings", doing: "Acting") -> "Awaitable[_T]":
+        return work(Office(store, store, access_secret(settings), time.time_ns, os.urandom), doing)
+
+    return keep(config, database, inside)
+
+
+def keep(config: Path | None, database: Path | None, work: "Callable[[Store, Settings, Acting], Awaitable[_T]]") -> _T:
+    """Change something in the store itself, likewise."""
     import asyncio
     import os
     import time
+    from contextlib import AsyncExitStack
     from dataclasses import replace
     from functools import partial
 
     from headgate import wiring
     from headgate.admin.deeds import Deeds
-    from headgate.admin.office import Office
-    from headgate.config import access_secret, load
+    from headgate.cli.progress import waiting
+    from headgate.config import load
 
     settings = load(config)
     if database is not None:
         settings = replace(settings, database=database, postgres=None)
 
     async def run() -> _T:
-        async with wiring.open_store(settings) as store:
+        async with AsyncExitStack() as stack:
+            with waiting("Opening the database"):
+                store = await stack.enter_async_context(wiring.open_store(settings))
             deeds = Deeds(store, wiring.make_redactor(settings), time.time_ns, os.urandom)
-            office = Office(store, store, access_secret(settings), time.time_ns, os.urandom)
-            return await work(office, partial(deeds.doing, f"cli:{_user()}"))
+            return await work(store, settings, partial(deeds.doing, f"cli:{_user()}"))
 
     return asyncio.run(run())
 

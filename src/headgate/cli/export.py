@@ -11,7 +11,7 @@ import typer
 
 from headgate.cli import source
 from headgate.errors import ConfigError
-from headgate.records import Record, Wanted
+from headgate.records import Mark, Record, Wanted
 
 
 class Form(StrEnum):
@@ -41,6 +41,7 @@ def export(
     account: source.Account = None,
     model: source.Model = None,
     provider: source.Provider = None,
+    failed: source.Failed = False,
     out: Annotated[
         Path | None, typer.Option(help="The file to write, whole or not at all; else standard output.")
     ] = None,
@@ -60,25 +61,25 @@ def export(
     now_ns = time.time_ns()
     since_ns = None if since is None else parse_since(since, now_ns)
     until_ns = None if until is None else parse_since(until, now_ns, "--until")
-    wanted = Wanted(since_ns, key=key, account=account, model=model, provider=provider)
+    wanted = Wanted(
+        since_ns, until_ns, key=key, account=account, model=model, provider=provider,
+        mark=Mark.FAILED if failed else None,
+    )  # fmt: skip
     with nullcontext(sys.stdout.buffer) if out is None else in_place_of(out) as file:
-        number = asyncio.run(_write(wanted, form, file, until_ns=until_ns, config=config, db=db))
+        number = asyncio.run(_write(wanted, form, file, config, db))
         file.flush()
     told(f"{number:,} records" + ("" if out is None else f" in {out}"))
 
 
-async def _write(
-    wanted: Wanted, form: Form, file: BinaryIO, *, until_ns: int | None, config: Path | None, db: Path | None
-) -> int:
+async def _write(wanted: Wanted, form: Form, file: BinaryIO, config: Path | None, db: Path | None) -> int:
     """Write all records that are wanted; returns how many there were."""
     from headgate.admin.export import pages, time_text
     from headgate.cli.progress import counting
 
     number = 0
-    before = None if until_ns is None else (until_ns, "")
     async with source.opened(config, db) as found:
         with _sink(form, file) as sink, counting("Exporting", "records") as advance:
-            async for page in pages(found.records, wanted, _PAGE, before):
+            async for page in pages(found.records, wanted, _PAGE):
                 sink.write(page)
                 number += len(page)
                 advance(len(page), f"back to {time_text(page[-1].started_at_ns)[:19]}")

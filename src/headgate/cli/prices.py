@@ -91,9 +91,11 @@ def update(
     config: Config = None,
 ) -> None:
     """Download genai-prices' published prices and use them from now on."""
+    from headgate.cli.progress import waiting
     from headgate.pricing import genai
 
-    content = parse(download(url), url)
+    with waiting(f"Downloading {url}"):
+        content = parse(download(url), url)
     if not genai.is_genai(content):
         raise ConfigError(f"{url} does not hold genai-prices' data")
     source = {"name": "genai-prices", "url": url, "fetched": datetime.now(UTC).date().isoformat()}
@@ -214,13 +216,16 @@ def _compiled(content: Any, source: Mapping[str, str]) -> dict[str, Any]:
 
 def _replace(path: Path, content: Mapping[str, Any]) -> None:
     """Check the new book, tell what changes, and write it. What was imported before stays under it."""
+    from headgate.cli.progress import waiting
     from headgate.pricing.book import PriceBook, as_bytes
     from headgate.pricing.litellm import ORIGIN
     from headgate.pricing.merging import changes, merged_under, only_of
 
     old = open_book(path)
     new = PriceBook.from_json(merged_under(content, only_of(old.content, ORIGIN)))
-    if told := problems(new):
+    with waiting("Checking the new prices"):
+        told = problems(new)
+    if told:
         raise ConfigError(_listing(f"nothing was written: {len(told)} problems in the new prices", told))
     found = list(changes(old.content, new.content))
     counts = Counter(change.what for change in found)

@@ -40,15 +40,25 @@ def counting(label: str, unit: str, total: int | None = None) -> Iterator[Advanc
 
 
 @contextmanager
-def waiting(label: str) -> Iterator[None]:
-    """Show that something goes on whose end cannot be told."""
+def waiting(label: str, after_seconds: float = 0.5) -> Iterator[None]:
+    """Show that something goes on whose end cannot be told, once it has taken that long."""
     if not sys.stderr.isatty():
         yield
         return
+    import threading
+
     from rich.console import Console
 
-    with Console(stderr=True).status(label):
+    status = Console(stderr=True).status(label)
+    timer = threading.Timer(after_seconds, status.start)
+    timer.daemon = True
+    timer.start()
+    try:
         yield
+    finally:
+        timer.cancel()
+        timer.join()
+        status.stop()
 
 
 def told(text: str) -> None:

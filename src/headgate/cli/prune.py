@@ -10,6 +10,7 @@ from headgate.cli import source
 from headgate.errors import Busy, ConfigError
 
 if TYPE_CHECKING:
+    from headgate.cli.desk import Acting
     from headgate.wiring import Store
 
 _NS = 1_000_000_000
@@ -37,6 +38,7 @@ def prune(
     import asyncio
     import time
 
+    from headgate.cli.desk import keep
     from headgate.cli.usage import parse_since
 
     before_ns = parse_since(older_than, time.time_ns(), "--older-than")
@@ -54,7 +56,7 @@ def prune(
         return
     if not yes:
         typer.confirm("Remove them?", abort=True)
-    removed = asyncio.run(_remove(before_ns, number, config, db))
+    removed = keep(config, db, lambda store, _, doing: _remove(store, doing, before_ns, number))
     typer.echo(f"{removed:,} records were removed. The database keeps its size; what is free in it is used again.")
 
 
@@ -67,22 +69,12 @@ async def _found(before_ns: int, config: Path | None, db: Path | None) -> tuple[
         return await found.records.older_than(before_ns)
 
 
-async def _remove(before_ns: int, number: int, config: Path | None, db: Path | None) -> int:
+async def _remove(store: "Store", doing: "Acting", before_ns: int, number: int) -> int:
     """Remove them slice by slice; a gateway on the same database writes in between. Returns how many there were."""
-    from contextlib import AsyncExitStack
-    from dataclasses import replace
+    from headgate.cli.progress import counting
 
-    from headgate import wiring
-    from headgate.cli.progress import counting, waiting
-    from headgate.config import load
-
-    settings = load(config)
-    if db is not None:
-        settings = replace(settings, database=db, postgres=None)
     removed = 0
-    async with AsyncExitStack() as stack:
-        with waiting("Opening the database"):
-            store = await stack.enter_async_context(wiring.open_store(settings))
+    async with doing("prune", "records", {"before": _time(before_ns), "records": number}):
         with counting("Removing", "records", number) as advance:
             while slice_ := await _slice(store, before_ns):
                 removed += slice_

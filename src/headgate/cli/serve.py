@@ -27,6 +27,7 @@ def serve(
     import sys
 
     from headgate import wiring
+    from headgate.cli.progress import waiting
     from headgate.config import load
     from headgate.net.server import bind, make_server
     from headgate.telemetry.log import LEVELS, LogWriter, set_up
@@ -39,7 +40,8 @@ def serve(
     log = LogWriter(io.FileIO(sys.stderr.fileno(), "w", closefd=False), as_json_lines=settings.log.format == "json")
     atexit.register(log.close)
     set_up(log, LEVELS[settings.log.level])
-    assembly = wiring.build(settings, log=log)
+    with waiting("Opening the database"):  # a new version may have to change it first
+        assembly = wiring.build(settings, log=log)
 
     # What stands now stands for good, the price book above all: the collector need not look at it again and again, and
     # what an exchange leaves behind is freed by its references. A quarter of a request's CPU (docs/performance.md).

@@ -22,6 +22,7 @@ Key = Annotated[str | None, typer.Option(help="Only those of a key, by its name 
 Account = Annotated[str | None, typer.Option(help="Only those of an account.")]
 Model = Annotated[str | None, typer.Option(help="Only those of a model: the one that served, or else was asked for.")]
 Provider = Annotated[str | None, typer.Option(help="Only those of a provider, by the deployment's name.")]
+Failed = Annotated[bool, typer.Option("--failed", help="Only those that failed, on either side.")]
 
 NEXT_STEP = (
     "Start `headgate serve` and send a request through it, or run `headgate demo` to see it work without a key. "

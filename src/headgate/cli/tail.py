@@ -34,7 +34,7 @@ def tail(
     account: source.Account = None,
     model: source.Model = None,
     provider: source.Provider = None,
-    failed: Annotated[bool, typer.Option("--failed", help="Only those that failed, on either side.")] = False,
+    failed: source.Failed = False,
     follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C, or just show the last ones.")] = True,
     as_json: Annotated[
         bool, typer.Option("--json", help="A line of JSON for each, as the admin API gives it.")
