@@ -2,9 +2,19 @@
 
 import pytest
 
+from headgate.dialects.base import Ask
+from headgate.gateway.admit import Admission
 from headgate.gateway.checkpoint import Checkpoints
+from headgate.gateway.hold import Held
+from headgate.gateway.holder import NOBODY
+from headgate.gateway.live import Running
+from headgate.gateway.locate import Place
+from headgate.gateway.request import Opening
 from headgate.ledger.entries import Hold, HoldState
 from headgate.records import Ending
+from headgate.routing.models import Route
+from headgate.usage import Reading
+from tests.stores.examples import a_record
 
 from .fakes import (
     BEARER,
@@ -20,6 +30,7 @@ from .fakes import (
     FakeClient,
     Stage,
     Step,
+    deployment,
     ok,
     post,
     stage,
@@ -42,7 +53,7 @@ class Observed:
 
     def look(self) -> None:
         """Note what there is, and keep how the hold stands then."""
-        self.noted.append(self.checkpoints.note())
+        self.noted.append(sum(self.checkpoints.notes()))
         self.holds += self.scene.store._books.holds.values()
 
     async def play(self, body: bytes = CAPPED) -> Stage:
@@ -90,10 +101,33 @@ async def test_only_what_has_moved_on_is_noted_again() -> None:
 async def test_a_settled_exchange_is_noted_no_more() -> None:
     observed = watched(FIRST, FINISH, USAGE, DONE)
     scene = await observed.play()
-    assert observed.checkpoints.note() == 0
+    assert sum(observed.checkpoints.notes()) == 0
     hold = await scene.store.hold("ex_1")
     assert hold is not None
     assert (hold.state, hold.resolved_nanos) == (HoldState.CAPTURED, 8 * IN + 2 * OUT)
+
+
+def test_what_ends_between_two_steps_is_not_looked_at() -> None:
+    scene, looked = stage(), list[str]()
+    live = scene.gateway.live
+
+    class Meter:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def so_far(self) -> Reading:
+            looked.append(self.name)
+            return Reading()
+
+    for name in ("one", "other"):
+        admission = Admission(post("/x", b""), Place("/x"), Ask(), NOBODY)
+        opening, held = Opening(name, 0, 0, lambda: 0), Held(name, "acme", 1, sent=True)
+        live.add(Running(opening, admission, Route(deployment("openai"), None), held, Meter(name), delivered=0))
+    steps = Checkpoints(scene.store, live, scene.gateway.appraiser).notes()
+    assert next(steps) is False
+    live.close(a_record("other"))
+    assert list(steps) == [False]
+    assert looked == ["one"]
 
 
 @pytest.mark.parametrize("paid", [True, False])
@@ -104,10 +138,12 @@ async def test_nothing_is_noted_without_a_hold_or_before_the_answers_head(paid: 
 
     class Thinking(FakeCall):
         async def head(self) -> object:  # type: ignore[override]
-            noted.append(checkpoints.note())
+            noted.append(sum(checkpoints.notes()))
             return await super().head()
 
-    call = Thinking(ok().answer, [FIRST, DONE] if paid else [FIRST, lambda: noted.append(checkpoints.note()), DONE])
+    call = Thinking(
+        ok().answer, [FIRST, DONE] if paid else [FIRST, lambda: noted.append(sum(checkpoints.notes())), DONE]
+    )
     scene.upstream.calls.append(call)
     if paid:
         await scene.with_key()

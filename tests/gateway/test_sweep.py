@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -117,6 +117,28 @@ async def test_what_becomes_of_an_orphan(
     assert record.bill.settled is (Settled.CAPTURED if sent else Settled.EXPIRED)
     assert await keeper(scene).sweep() == 0
     assert len(scene.records()) == 1
+
+
+async def test_streams_have_their_turn_while_all_are_noted() -> None:
+    scene, stepped = stage(), 0
+
+    class Many(Checkpoints):
+        def notes(self) -> Iterator[bool]:
+            nonlocal stepped
+            for _ in range(100):
+                stepped += 1
+                yield True
+
+    checkpoints = Many(scene.store, scene.gateway.live, scene.gateway.appraiser)
+    own = Keeper(scene.store, NODE, checkpoints, lambda: NOW_NS, lease=Lease())
+    own.start()
+    at_once = []
+    while stepped < 100:
+        before = stepped
+        await asyncio.sleep(0)
+        at_once.append(stepped - before)
+    await own.aclose()
+    assert max(at_once) <= 5
 
 
 async def test_observers_are_told_once_of_what_was_swept() -> None:

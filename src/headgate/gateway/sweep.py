@@ -28,6 +28,8 @@ _NS = 1_000_000_000
 _FORGET_AFTER_NS = 3600 * _NS
 """How long the counter of a window that is over is kept, for holds that began in it."""
 _BATCH = 1_000
+_SLICE = 5
+"""Exchanges that are noted between two rests: less than a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,9 @@ class Keeper:
     async def _run(self) -> None:
         while True:
             await self._beat()
-            self._checkpoints.note()
+            for at, _ in enumerate(self._checkpoints.notes(), start=1):
+                if at % _SLICE == 0:  # streams are relayed meanwhile
+                    await asyncio.sleep(0)
             await asyncio.sleep(self._lease.beat_seconds)
 
     async def _beat(self) -> None:
