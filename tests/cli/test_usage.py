@@ -248,6 +248,8 @@ def test_a_postgresql_database_shows_the_same(postgres: PostgresDatabase, db: Pa
 
     config = tmp_path / "headgate.toml"
     config.write_text(f'database = "{postgres.dsn()}"\n')
+    assert "start `headgate serve` on it once" in str(run("--config", config).exception)
+    asyncio.run(fill())
     empty = run("--config", config)
     assert "There are no records in the PostgreSQL database." in empty.output
     asyncio.run(fill(*RECORDS))

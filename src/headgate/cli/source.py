@@ -1,6 +1,7 @@
 """What the commands that only read share: the records of the database that the settings name, and the filters.
 
-A file is opened read only, each time it is asked; it is neither made nor migrated, and a gateway may be writing to it.
+A file is opened read only, each time it is asked. Neither a file nor a server's database is made or migrated, and
+gateways may be writing to it.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -106,13 +107,14 @@ async def opened(config: Path | None, database: Path | None) -> AsyncIterator[So
 
     Raises ConfigError, and Exit, with the next step told, if there is no file yet.
     """
-    from headgate import wiring
     from headgate.config import default_database, load
 
     settings = load(config) if config is not None and database is None else None
     if settings is not None and settings.postgres is not None:
-        async with wiring.open_store(settings) as store:
-            yield Source(store, "the PostgreSQL database")
+        from headgate.stores.postgres_reading import reading
+
+        async with reading(settings.postgres) as records:
+            yield Source(records, "the PostgreSQL database")
         return
     path = database or (default_database() if settings is None else settings.database)
     if not path.is_file():

@@ -19,6 +19,7 @@ In one file:
 On a server:
 
     postgres.py          PostgresStore, with the other files of that name
+    postgres_reading.py  PostgresReader: reading it, and nothing else
 
 For all:
 

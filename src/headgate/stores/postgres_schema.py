@@ -282,6 +282,15 @@ async def migrate(db: Connection, name: str, migrations: Sequence[Sequence[str]]
     return await identity_of(db)
 
 
+async def require_current(db: Connection, name: str) -> None:
+    """Raises ConfigError unless the database has exactly this headgate's tables; for readers, who may not migrate."""
+    if await _found(db, name, MIGRATIONS) != len(MIGRATIONS):
+        raise ConfigError(
+            f"{name}: expected a database of this headgate. If it is new, or an older headgate's, start "
+            "`headgate serve` on it once."
+        )
+
+
 async def identity_of(db: Connection) -> str:
     """What tells this database from others."""
     return str(await db.fetchval("SELECT id FROM identity"))
