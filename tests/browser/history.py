@@ -113,9 +113,9 @@ CALLERS = (
 SPIKE = CALLERS[1]
 RETIRED = Caller("globex-old", "globex", 0.0, "app@globex.example", ("web",))
 BUDGETS = (
-    (Scope.ACCOUNT, "acme", Window.MONTH, 250), (Scope.KEY, "key_acmebatch", Window.DAY, 60),
-    (Scope.ACCOUNT, "research", Window.MONTH, 30), (Scope.TAG, "web", Window.MONTH, 150),
-    (Scope.TAG, "production", Window.WEEK, 200), (Scope.KEY, "key_initechsupport", Window.TOTAL, 500),
+    (Scope.ACCOUNT, "acme", Window.MONTH, 40), (Scope.KEY, "key_acmebatch", Window.DAY, 5),
+    (Scope.ACCOUNT, "research", Window.MONTH, 12), (Scope.TAG, "web", Window.MONTH, 45),
+    (Scope.TAG, "production", Window.WEEK, 25), (Scope.KEY, "key_initechsupport", Window.TOTAL, 500),
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import { signal } from "@preact/signals";
 import { session as operations } from "../api/client.ts";
 import { ApiError } from "../api/http.ts";
 import type { Session } from "../api/types.ts";
+import { visits } from "./router.ts";
 
 export type State =
   | { is: "unknown" }
@@ -29,6 +30,7 @@ export async function look(): Promise<void> {
 /** Raises ApiError. */
 export async function signIn(key: string): Promise<void> {
   state.value = { is: "in", session: await operations.open(key) };
+  visits.value += 1; // the focus goes to the page's heading
 }
 
 export async function signOut(): Promise<void> {

@@ -73,7 +73,7 @@ export function AccountPage({ id }: { id: string }) {
           </>
         )}
       </With>
-      <OwnExchanges by="account" id={id} span={span} />
+      {account !== undefined && <OwnExchanges by="account" id={id} span={span} />}
       {keyDialogs.dialog}
       {account !== undefined && (dialog === "top-up" || dialog === "correction") && <PostForm account={account} kind={dialog} close={close} done={done} />}
       {account !== undefined && dialog === "change" && <OpenForm account={account} close={close} done={done} />}

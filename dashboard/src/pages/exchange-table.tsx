@@ -79,10 +79,10 @@ const COLUMNS: Column<Exchange>[] = [
     name: "output", title: "Output", rank: 2, align: "end", sort: (row) => tokensOf(row, "output_tokens").value,
     csv: (row) => tokensOf(row, "output_tokens").value, cell: (row) => <Tokens exchange={row} side="output_tokens" />,
   },
-  { name: "cost", title: "Cost", align: "end", sort: (row) => nanosOf(row.cost_usd), csv: (row) => row.cost_usd, cell: (row) => <Money usd={row.cost_usd} decimals={6} /> },
-  { name: "charge", title: "Charge", rank: 2, align: "end", sort: (row) => nanosOf(row.charge_usd), csv: (row) => row.charge_usd, cell: (row) => <Money usd={row.charge_usd} decimals={6} /> },
-  { name: "first", title: "First byte", rank: 4, align: "end", sort: (row) => row.first_byte_ns, csv: (row) => row.first_byte_ns, cell: (row) => duration(row.first_byte_ns) },
-  { name: "total", title: "Duration", rank: 2, align: "end", sort: (row) => row.total_ns, csv: (row) => row.total_ns, cell: (row) => duration(row.total_ns) },
+  { name: "cost", title: "Cost", csvTitle: "Cost (USD)", align: "end", sort: (row) => nanosOf(row.cost_usd), csv: (row) => row.cost_usd, cell: (row) => <Money usd={row.cost_usd} decimals={6} /> },
+  { name: "charge", title: "Charge", csvTitle: "Charge (USD)", rank: 2, align: "end", sort: (row) => nanosOf(row.charge_usd), csv: (row) => row.charge_usd, cell: (row) => <Money usd={row.charge_usd} decimals={6} /> },
+  { name: "first", title: "First byte", csvTitle: "First byte (ns)", rank: 4, align: "end", sort: (row) => row.first_byte_ns, csv: (row) => row.first_byte_ns, cell: (row) => duration(row.first_byte_ns) },
+  { name: "total", title: "Duration", csvTitle: "Duration (ns)", rank: 2, align: "end", sort: (row) => row.total_ns, csv: (row) => row.total_ns, cell: (row) => duration(row.total_ns) },
 ];
 
 interface ExchangeTableProps {

@@ -106,7 +106,7 @@ export function Created({ item, close }: { item: CreatedKey; close: () => void }
   -H "Authorization: Bearer ${item.key}" -H "Content-Type: application/json" \\
   -d '{"model": "gpt-5-mini", "messages": [{"role": "user", "content": "Hello"}]}'`;
   return (
-    <Dialog title={`The key ${item.name}`} close={close}>
+    <Dialog title={`The key ${item.name}`} close={close} stays>
       <div class="body">
         <p class="notice warn">Copy it now: it is shown this once. What is kept of it is a digest.</p>
         <Code text={item.key} label="the new key" />

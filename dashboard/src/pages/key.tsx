@@ -49,7 +49,7 @@ export function KeyPage({ id }: { id: string }) {
           </>
         )}
       </With>
-      <OwnExchanges by="key" id={id} span={span} />
+      {key !== undefined && <OwnExchanges by="key" id={id} span={span} />}
       {dialogs.dialog}
     </>
   );

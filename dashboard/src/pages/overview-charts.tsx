@@ -101,7 +101,7 @@ function Spend({ series, by, form, actions, unpriced }: SpendProps) {
       actions={actions}
       class="wide"
       {...(unpriced > 0
-        ? { hint: `A click on a column, or a drag over a stretch, leads to its exchanges. What has no price is not in it: ${count(unpriced)} exchanges.` }
+        ? { hint: `A click, or a drag over a stretch, leads to the exchanges. What has no price is not in it: ${count(unpriced)} exchanges.` }
         : {})}
     />
   );
@@ -146,12 +146,11 @@ export function RequestsChart({ series, filter = {} }: { series: Series; filter?
         exchangesOf(series, first, last, { ...filter, mark: group === null ? null : (groups[group]?.mark ?? null) })
       }
       link={(group) => exchangesOf(series, 0, series.starts.length - 1, { ...filter, mark: groups[group]?.mark ?? null })}
-      hint="A click or a drag leads to the exchanges."
-    />
+          />
   );
 }
 
-const TOKEN_TINTS = ["series-1", "series-7", "series-3", "series-2", "series-4"];
+const TOKEN_TINTS = ["series-1", "series-4", "series-5", "series-2", "series-3"];
 
 export function TokensChart({ series, filter = {} }: { series: Series; filter?: Record<string, string> }) {
   const rows = whole(series);

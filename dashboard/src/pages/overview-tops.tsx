@@ -33,6 +33,11 @@ export function Tops({ by, total, params }: TopsProps) {
   );
 }
 
+/** A few without a price are told above; here those that make a sum mean little. */
+function telling(row: UsageRow): boolean {
+  return row.unpriced > 0 && row.unpriced * 20 >= row.exchanges;
+}
+
 function Top({ name, rows, total, params }: { name: By; rows: UsageRow[]; total: Total; params: Record<string, string> }) {
   const sorted = inOrder(rows, (row) => nanosOf(row.cost_usd), "descending");
   const highest = nanosOf(sorted[0]?.cost_usd) ?? 0n;
@@ -50,7 +55,7 @@ function Top({ name, rows, total, params }: { name: By; rows: UsageRow[]; total:
             <Bar part={highest === 0n || cost === null ? 0 : Number((cost * 10_000n) / highest) / 10_000} />
             <span class="note">
               {total.cost ? share(Number(((cost ?? 0n) * 10_000n) / total.cost), 10_000) : "–"} · <Count value={row.exchanges} short /> requests
-              {row.unpriced > 0 && <> · <a href={href("/exchanges", { ...params, ...(label === null ? {} : { [name]: label }), mark: "unpriced" })}>{row.unpriced} unpriced</a></>}
+              {telling(row) && <> · <a href={href("/exchanges", { ...params, ...(label === null ? {} : { [name]: label }), mark: "unpriced" })}>{row.unpriced} unpriced</a></>}
               {row.errors > 0 && <> · <a href={href("/exchanges", { ...params, ...(label === null ? {} : { [name]: label }), mark: "failed" })}>{row.errors} failed</a></>}
             </span>
           </li>

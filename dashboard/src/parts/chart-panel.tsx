@@ -55,7 +55,7 @@ export function ChartPanel(props: ChartPanelProps) {
           <Drawn {...props} form={form} />
           <Legend {...props} />
           {props.to !== undefined && (
-            <p class="hint">{hint ?? "A click on a column, or a drag over a stretch, leads to its exchanges."}</p>
+            <p class="hint">{hint ?? "A click, or a drag over a stretch, leads to the exchanges."}</p>
           )}
         </>
       )}
@@ -104,7 +104,7 @@ function Tip({ data, text, sum, pointed }: ChartPanelProps & { pointed: Pointed 
       {rows.length === 0 && <p>nothing</p>}
       {rows.reverse().map(({ own, i }) => (
         <p key={i} class={i === group ? "pointed" : ""}>
-          <Swatch tint={own.tint} /> {own.label} <b>{text(i, at)}</b>
+          <Swatch tint={own.tint} /> <span>{own.label}</span> <b>{text(i, at)}</b>
         </p>
       ))}
       {sum !== undefined && rows.length > 1 && (
@@ -128,7 +128,7 @@ function Legend({ data, total, link }: ChartPanelProps) {
         return (
           <li key={group.label}>
             <Swatch tint={group.tint} />
-            {to === null ? <span>{group.label}</span> : <a href={to}>{group.label}</a>}
+            {to === null ? <span>{group.label}</span> : <a href={to} title={group.label}>{group.label}</a>}
             <b class="number">{total(i)}</b>
           </li>
         );

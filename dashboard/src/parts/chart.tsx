@@ -40,6 +40,9 @@ interface ChartProps {
   pick?: ((first: number, last: number, group: number | null) => void) | undefined;
 }
 
+/** Up to so many columns have room for a line between their parts. */
+const ROOMY = 50;
+
 export function Chart(props: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const latest = useRef(props);
@@ -100,8 +103,8 @@ function options(
       ...data.groups
         .map((group) => ({
           label: group.label,
-          stroke: colour(group.tint),
-          width: form === "lines" ? 2 : 0,
+          stroke: form === "lines" ? colour(group.tint) : colour("panel"),
+          width: form === "lines" ? 2 : starts.length <= ROOMY ? 1 : 0,
           fill: form === "columns" ? colour(group.tint) : undefined,
           paths: form === "columns" ? bars : line,
           points: { show: form === "lines" && starts.length < 3 },

@@ -10,10 +10,12 @@ import { Failure } from "./notice.tsx";
 interface DialogProps {
   title: string;
   close: () => void;
+  /** Escape does not close it: what it shows is not shown again. */
+  stays?: boolean;
   children: ComponentChildren;
 }
 
-export function Dialog({ title, close, children }: DialogProps) {
+export function Dialog({ title, close, stays = false, children }: DialogProps) {
   const box = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
@@ -23,7 +25,7 @@ export function Dialog({ title, close, children }: DialogProps) {
     return () => dialog?.close();
   }, []);
   return (
-    <dialog ref={box} aria-labelledby={id} onCancel={close}>
+    <dialog ref={box} aria-labelledby={id} onCancel={(event) => (stays ? event.preventDefault() : close())}>
       <header>
         <h2 id={id}>{title}</h2>
         <button type="button" class="quiet small" aria-label="Close" onClick={close}>

@@ -1,6 +1,6 @@
 // The picker of a stretch of time, which lives in the address.
 
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import { query, setQuery } from "../app/router.ts";
 import { RANGE_NAMES, RANGES, type Span } from "../lib/span.ts";
@@ -8,8 +8,13 @@ import { fromInput, local, rfc, toInput } from "../lib/time.ts";
 
 export function RangePicker({ span }: { span: Span }) {
   const [open, setOpen] = useState(false);
+  const opener = useRef<HTMLButtonElement>(null);
+  const close = () => {
+    setOpen(false);
+    opener.current?.focus();
+  };
   return (
-    <div class="range">
+    <div class="range" onKeyDown={(event) => event.key === "Escape" && open && close()}>
       <div class="segments" role="group" aria-label="Range of time">
         {RANGES.map((range) => (
           <button
@@ -25,11 +30,11 @@ export function RangePicker({ span }: { span: Span }) {
             {range.replace("h", "\u00a0h").replace("d", "\u00a0d")}
           </button>
         ))}
-        <button type="button" aria-pressed={span.range === null} aria-expanded={open} onClick={() => setOpen(!open)}>
+        <button ref={opener} type="button" aria-pressed={span.range === null} aria-expanded={open} onClick={() => setOpen(!open)}>
           {span.range === null ? `${local(span.since, undefined, false)} – ${ending(span)}` : "Custom"}
         </button>
       </div>
-      {open && <Custom span={span} close={() => setOpen(false)} />}
+      {open && <Custom span={span} close={close} />}
     </div>
   );
 }
@@ -40,6 +45,8 @@ function ending(span: Span): string {
 
 function Custom({ span, close }: { span: Span; close: () => void }) {
   const [wrong, setWrong] = useState(false);
+  const first = useRef<HTMLInputElement>(null);
+  useEffect(() => first.current?.focus(), []);
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
@@ -55,11 +62,11 @@ function Custom({ span, close }: { span: Span; close: () => void }) {
   return (
     <form class="popover" onSubmit={submit} aria-label="Range of one's own">
       <label>
-        From
-        <input type="datetime-local" name="since" required value={toInput(span.since)} />
+        <span>From</span>
+        <input ref={first} type="datetime-local" name="since" required value={toInput(span.since)} />
       </label>
       <label>
-        Until <span class="hint">(empty: now)</span>
+        <span>Until <span class="hint">(empty: now)</span></span>
         <input type="datetime-local" name="until" value={span.until === null ? "" : toInput(span.until)} />
       </label>
       {wrong && <p class="wrong" role="alert">The end has to come after the beginning.</p>}

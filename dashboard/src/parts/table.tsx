@@ -20,6 +20,8 @@ export interface Column<T> {
   first?: Direction;
   /** What stands in the CSV, and what the filter looks at. */
   csv?: (row: T) => Cell;
+  /** Its title in the CSV, where there is more to say than above the column. */
+  csvTitle?: string;
   align?: "end";
   /** Only in the CSV, and for the filter. */
   unseen?: boolean;
@@ -152,7 +154,7 @@ function Filter({ label, value, change }: { label: string; value: string; change
 function Export<T>({ columns, rows, name }: { columns: Column<T>[]; rows: T[]; name: string }) {
   const told = columns.filter((column) => column.csv !== undefined);
   const write = () => {
-    const text = csv(told.map((column) => column.title), rows.map((row) => told.map((column) => column.csv?.(row))));
+    const text = csv(told.map((column) => column.csvTitle ?? column.title), rows.map((row) => told.map((column) => column.csv?.(row))));
     save(`headgate-${name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-")}.csv`, "text/csv", text);
   };
   return (
