@@ -11,7 +11,7 @@ from typing import Any
 import httptools
 import pytest
 
-from bench import load, machine, report, script, targets
+from bench import load, machine, observers, report, script, targets
 from bench import upstream as scripted
 from bench.figures import FIGURES, Figure, Results, Spread, percentile, ratios, shown, spread
 from bench.load import Load
@@ -280,3 +280,8 @@ def _received(answer: bytes) -> bytes:
     httptools.HttpResponseParser(receiver).feed_data(answer)
     assert receiver.whole
     return bytes(body)
+
+
+def test_each_observer_is_measured() -> None:
+    names = [name for name, micros in observers.rows(3) if micros > 0]
+    assert len(names) == len(set(names)) == 9

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from headgate.config import access_secret, default_database, is_loopback, load, price_data
+from headgate.config import access_secret, default_database, load, price_data
 from headgate.errors import ConfigError
 from headgate.pricing.markup import Markup
 from headgate.providers.base import OnClientGone
@@ -164,15 +164,6 @@ def test_a_public_address_must_be_protected(tmp_path: Path) -> None:
     assert load(write(tmp_path, public + f"[keys]\na = '{'k' * 16}'"), {}).keys
     with pytest.raises(ConfigError, match="--listen"):
         load(None, {}, listen="192.0.2.1:80")
-
-
-@pytest.mark.parametrize(
-    ("host", "loopback"),
-    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False),
-     ("example.org", False)],
-)  # fmt: skip
-def test_is_loopback(host: str, loopback: bool) -> None:
-    assert is_loopback(host) is loopback
 
 
 def test_the_default_database_does_not_depend_on_the_current_folder() -> None:
@@ -387,3 +378,32 @@ def test_whose_bodies_are_kept(tmp_path: Path) -> None:
 def test_a_rule_that_could_never_fit_stops_the_start(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(told)):
         load(write(tmp_path, text), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            'endpoint = "collector:4318"',
+            "`endpoint`: expected an address, such as http://127.0.0.1:4318 - at `$.tracing`",
+        ),
+        ('endpoint = "http://c"\nsample = 1.5', "<= 1.0 - at `$.tracing.sample`"),
+        ('endpoint = "http://c"\nsample = -1', ">= 0.0 - at `$.tracing.sample`"),
+        ('endpoint = "http://c"\nsemconv = "2"', "tracing.semconv"),
+        ('endpoint = "http://c"\nheaders = {a = "x\\ny"}', "`headers.'a'`: expected visible ASCII"),
+        ("sample = 1", "`endpoint`"),
+        ('endpoint = "http://c"\ncolour = 1', "unknown field `colour`"),
+    ],
+)
+def test_wrong_settings_of_tracing_are_told_with_their_path(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        load(write(tmp_path, f"[tracing]\n{text}"), {})
+
+
+def test_tracing_is_off_unless_it_is_asked_for_and_its_headers_are_not_shown(tmp_path: Path) -> None:
+    assert load(write(tmp_path, ""), {}).tracing is None
+    text = '[tracing]\nendpoint = "http://127.0.0.1:4318"\nheaders = {authorization = "Bearer ${KEY}"}'
+    settings = load(write(tmp_path, text), {"KEY": "collectors-secret"})
+    assert settings.tracing is not None
+    assert settings.tracing.headers == {"authorization": "Bearer collectors-secret"}
+    assert "collectors-secret" not in repr(settings)

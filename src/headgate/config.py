@@ -3,7 +3,6 @@
 A wrong setting is told with the file, the key's path and what was expected, and never with a secret's value.
 """
 
-import ipaddress
 import os
 import re
 import tomllib
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from headgate.addresses import host_and_port, is_loopback
 from headgate.audit.redaction import expression
 from headgate.dialects import registry as dialects
 from headgate.errors import ConfigError
@@ -37,6 +37,7 @@ from headgate.sections import (
     PricesSection,
     ProviderSection,
     RetentionSection,
+    TracingSection,
 )
 
 _POSTGRES = ("postgres://", "postgresql://")
@@ -74,6 +75,7 @@ class Settings:
     """Host and port of the metrics' own listener; None where they are on the gateway's port."""
     log: LogSection = field(default_factory=LogSection)
     retention: RetentionSection = field(default_factory=RetentionSection)
+    tracing: TracingSection | None = field(default=None, repr=False)
 
 
 def load(path: Path | None, env: Mapping[str, str] | None = None, listen: str | None = None) -> Settings:
@@ -164,7 +166,8 @@ def _private(path: str, flags: int) -> int:
 
 
 def _settings(file: File, deployments: tuple[Deployment, ...], source: str) -> Settings:
-    host, port = _listen(file.listen, source)
+    with _told(f"{source}: `listen"):
+        host, port = host_and_port(file.listen)
     names = {deployment.name for deployment in deployments}
     if file.fallback is not None and file.fallback not in names:
         raise ConfigError(f"{source}: `fallback`: no provider is named '{file.fallback}'; {_known(names)}")
@@ -207,6 +210,7 @@ def _settings(file: File, deployments: tuple[Deployment, ...], source: str) -> S
         metrics_at=_metrics_at(file, source),
         log=file.log,
         retention=file.retention,
+        tracing=file.tracing,
     )
 
 
@@ -247,7 +251,8 @@ def _metrics_at(file: File, source: str) -> tuple[str, int] | None:
     metrics = file.metrics
     if metrics.listen is None or not metrics.enabled:
         return None
-    host, port = _listen(metrics.listen, source, "metrics.listen")
+    with _told(f"{source}: `metrics.listen"):
+        host, port = host_and_port(metrics.listen)
     if not (is_loopback(host) or metrics.key or file.admin.keys or metrics.open):
         raise ConfigError(
             f"{source}: `metrics.listen`: {host} can be reached from outside, and no key is set. Set `metrics.key`, "
@@ -265,23 +270,6 @@ def _refuse_loops(deployments: tuple[Deployment, ...], host: str, port: int, sou
                 f"{source}: {deployment.name}'s address, {deployment.base_url}, is where headgate itself listens; "
                 "a base URL set for clients may be set here too"
             )
-
-
-def is_loopback(host: str) -> bool:
-    """True for an address that only this machine can reach."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _listen(text: str, source: str, key: str = "listen") -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal() or int(port) > 65535:
-        raise ConfigError(f"{source}: `{key}`: expected HOST:PORT, such as 127.0.0.1:8080, not '{text}'")
-    return host.strip("[]"), int(port)
 
 
 def _deployment(name: str, section: ProviderSection, source: str) -> Deployment:

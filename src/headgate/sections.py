@@ -126,6 +126,30 @@ class RetentionSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Records of exchanges that began longer ago are removed; without it none is."""
 
 
+class TracingSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[tracing]`: OpenTelemetry, with the extra `otel`."""
+
+    endpoint: str
+    """The collector's address for OTLP over HTTP, e.g. "http://127.0.0.1:4318"."""
+    headers: dict[str, str] = {}
+    """What is sent along, such as a key of the collector's."""
+    sample: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+    """The share of the traces begun here that is kept, from 0 to 1; for others, who began them has decided."""
+    semconv: Literal["latest", "1.36"] = "latest"
+    """Whose names attributes have."""
+    service_name: str = "headgate"
+    metrics: bool = True
+    """Metrics of the conventions go there too."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what could not be sent."""
+        if not self.endpoint.startswith(("http://", "https://")):
+            raise ValueError("`endpoint`: expected an address, such as http://127.0.0.1:4318")
+        for name, value in self.headers.items():
+            if not (name.isascii() and name.isprintable() and value.isascii() and value.isprintable()):
+                raise ValueError(f"`headers.{name!a}`: expected visible ASCII characters")
+
+
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole of headgate.toml."""
 
@@ -146,3 +170,4 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log: LogSection = LogSection()
     audit: AuditSection = AuditSection()
     retention: RetentionSection = RetentionSection()
+    tracing: TracingSection | None = None

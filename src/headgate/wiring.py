@@ -1,11 +1,10 @@
 """The only place where parts are put together."""
 
-import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -28,7 +27,7 @@ from headgate.admin.snapshot import Snapshots
 from headgate.audit.log import AuditLog
 from headgate.audit.redaction import Redactor
 from headgate.audit.rules import Rule
-from headgate.config import Settings, access_secret, catalogue_data, dashboard_files, is_loopback, price_data
+from headgate.config import Settings, access_secret, catalogue_data, dashboard_files, price_data
 from headgate.gateway.appraise import Appraiser
 from headgate.gateway.checkpoint import Checkpoints
 from headgate.gateway.exchange import Clock, Gateway
@@ -49,7 +48,6 @@ from headgate.gateway.tariff import Tariff
 from headgate.gateway.upstream import TimeLimits
 from headgate.net.asgi import Application, Asgi, Lifecycle
 from headgate.net.client import HttpUpstream
-from headgate.net.listener import Listener
 from headgate.net.tokens import Tokens
 from headgate.net.websocket_client import WebSockets
 from headgate.pricing.book import PriceBook
@@ -61,12 +59,10 @@ from headgate.stores.series import Series, SeriesOf
 from headgate.stores.spans import Step
 from headgate.stores.sqlite import SqliteStore
 from headgate.stores.summary import SUMS, GroupBy, UsageRow
-from headgate.telemetry.families import Families, Standing
-from headgate.telemetry.log import LEVELS, ExchangeLog, LogWriter
-from headgate.telemetry.names import Names
-from headgate.telemetry.page import Page, Readers, to_anybody, to_nobody
-from headgate.telemetry.sums import Sums
+from headgate.telemetry.families import Standing
+from headgate.telemetry.log import LogWriter
 from headgate.tokenizer import Tokenizer
+from headgate.wiring_telemetry import Telemetry, telemetry_of
 
 _MIB = 1024 * 1024
 
@@ -156,7 +152,7 @@ def build(settings: Settings, store: Store | None = None, log: LogWriter | None 
     checkpoints = Checkpoints(store, live, appraiser)
     lease = Lease(min(1.0, settings.holds.lease_seconds / 4), settings.holds.lease_seconds)
     sight = _sight(settings, store, Snapshots(live, appraiser, node, time.time_ns), book, models)
-    telemetry = _telemetry(settings, door, catalogue, Standing(live, store, __version__, node), log)
+    telemetry = telemetry_of(settings, door, catalogue, Standing(live, store, __version__, node), log)
     observers: tuple[Observer, ...] = (sight.health.since, sight.onlookers, *telemetry.observers)
     keeper = Keeper(store, node, checkpoints, time.time_ns, lease=lease, observers=observers)
     redactor = make_redactor(settings)
@@ -164,14 +160,7 @@ def build(settings: Settings, store: Store | None = None, log: LogWriter | None 
     gateway = Gateway(
         door=door,
         models=models,
-        holds=Holds(
-            store,
-            tariff,
-            node,
-            tokenizer=Tokenizer() if tokenizer.INSTALLED else None,
-            patience_seconds=settings.holds.patience_seconds,
-            abandon=settler.abandon,
-        ),
+        holds=_holds(settings, store, tariff, node, settler),
         forwarder=_forwarder(settings, upstream),
         appraiser=appraiser,
         settler=settler,
@@ -182,6 +171,7 @@ def build(settings: Settings, store: Store | None = None, log: LogWriter | None 
         observers=observers,
         redactor=redactor,
         scribe=scribe if settings.audit.bodies else None,
+        tracing=telemetry.tracing,
     )
     local = LocalAnswers(models, door, store, live, __version__)
     pruner = _pruner(settings, store)
@@ -197,6 +187,17 @@ def build(settings: Settings, store: Store | None = None, log: LogWriter | None 
     }
     application = Application(gateway, sessions, local, lifecycle, max_body_bytes=max_body_bytes, mounts=mounts)
     return Assembly(application, store, models, live)
+
+
+def _holds(settings: Settings, store: Store, tariff: Tariff, node: str, settler: Settler) -> Holds:
+    return Holds(
+        store,
+        tariff,
+        node,
+        tokenizer=Tokenizer() if tokenizer.INSTALLED else None,
+        patience_seconds=settings.holds.patience_seconds,
+        abandon=settler.abandon,
+    )
 
 
 def _sight(settings: Settings, store: Store, snapshots: Snapshots, book: PriceBook, models: Models) -> Sight:
@@ -235,70 +236,6 @@ def _forwarder(settings: Settings, upstream: HttpUpstream) -> Forwarder:
     bounds = Bounds(time_limits, limits.drain_seconds, Patience(limits.drain_mib * _MIB))
     credentials = Tokens(upstream, time.time)
     return Forwarder(upstream, bounds, credentials=credentials, trailers=Trailers(settings.holds.trailers))
-
-
-@dataclass(frozen=True, slots=True)
-class Telemetry:
-    """What the world outside is told, and what that takes."""
-
-    observers: tuple[Observer, ...] = ()
-    mounts: Mapping[str, Asgi] = field(default_factory=dict)
-    start: tuple[Callable[[], Awaitable[None]], ...] = ()
-    close: tuple[Callable[[], Awaitable[None]], ...] = ()
-
-    def __add__(self, other: "Telemetry") -> "Telemetry":
-        """Both."""
-        return Telemetry(
-            self.observers + other.observers,
-            {**self.mounts, **other.mounts},
-            self.start + other.start,
-            self.close + other.close,
-        )
-
-
-def _telemetry(
-    settings: Settings, door: Doorkeeper, catalogue: Catalogue, standing: Standing, log: LogWriter | None
-) -> Telemetry:
-    known = frozenset(model for deployment in settings.deployments for model in catalogue.models_of(deployment))
-    return _metrics(settings, door, Names(known), standing) + _log(settings, log)
-
-
-def _metrics(settings: Settings, door: Doorkeeper, names: Names, standing: Standing) -> Telemetry:
-    if not settings.metrics.enabled:
-        return Telemetry()
-    sums = Sums(names)
-    page = Page(Families(sums, standing), _readers(settings, door))
-
-    async def close() -> None:
-        page.close()
-
-    if settings.metrics_at is None:
-        return Telemetry((sums,), {"/metrics": page}, close=(close,))
-    listener = Listener(page, *settings.metrics_at)
-    return Telemetry((sums,), start=(listener.open,), close=(listener.aclose, close))
-
-
-def _log(settings: Settings, writer: LogWriter | None) -> Telemetry:
-    """A line for each exchange. What is written after the last one is written at once: the process may be gone."""
-    if writer is None:
-        return Telemetry()
-    lines = ExchangeLog(writer, LEVELS[settings.log.level])
-    return Telemetry((lines,), close=(partial(asyncio.to_thread, writer.close),))
-
-
-def _readers(settings: Settings, door: Doorkeeper) -> Readers:
-    """Who may read the metrics: without a key, only who could as well spend without one (decision 29)."""
-    section, own = settings.metrics, settings.metrics_at
-    keys = {f"admin {name}": key for name, key in settings.admin_keys.items()}
-    if section.key is not None:
-        keys["metrics"] = section.key
-    if section.open:
-        return Readers(Keys(keys), to_anybody)
-    if section.key is not None or not is_loopback(settings.host if own is None else own[0]):
-        return Readers(Keys(keys))
-    if own is not None:
-        return Readers(Keys(keys), to_anybody)
-    return Readers(Keys(keys), to_nobody if settings.admin_keys else door.is_open)
 
 
 def _pruner(settings: Settings, store: Store) -> Pruner | None:

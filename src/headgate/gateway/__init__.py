@@ -3,6 +3,7 @@
 exchange.py    the spine: the life of a request, readable aloud
 request.py     what comes in: Request; Client, the way back
 upstream.py    what goes out: UpstreamRequest, Call (the protocol that net/client.py fulfils)
+trace.py       the trace that an exchange belongs to, as it comes in and goes on
 locate.py      which wire API a request speaks
 holder.py      who asks
 admit.py       a Request becomes an Admission, or is refused

@@ -30,6 +30,7 @@ from headgate.gateway.request import Client, Opening, Request
 from headgate.gateway.scribe import Scribe
 from headgate.gateway.settle import Settler
 from headgate.gateway.tape import Tape, TapedClient
+from headgate.gateway.trace import Tracing
 from headgate.records import Bill, Ending, RecordLog, Trail
 from headgate.routing.models import Models, Route
 from headgate.usage import Reading
@@ -70,10 +71,11 @@ class Gateway:
     """For what providers quote in their errors."""
     scribe: Scribe | None = None
     """Keeps what was said, where a rule asks for it; None where none does."""
+    tracing: Tracing | None = None
 
     async def exchange(self, request: Request, client: Client) -> None:
         """Serve one request, settle and record it. Runs in a task of its own, which no client's leaving can cancel."""
-        opening = self.open()
+        opening = self.open(request)
         place: Place | None = None
         admission: Admission | None = None
         route: Route | None = None
@@ -103,10 +105,11 @@ class Gateway:
         await self.close(opening, request, Reached(place, admission, route, held), forwarded, running)
         self.take(opening, admission, route, tape)
 
-    def open(self) -> Opening:
+    def open(self, request: Request) -> Opening:
         """An exchange begins."""
         clock = self.clock
-        return Opening(clock.new_id(), clock.wall_ns(), clock.monotonic_ns(), clock.monotonic_ns)
+        trace = None if self.tracing is None else self.tracing.begin(request.headers)
+        return Opening(clock.new_id(), clock.wall_ns(), clock.monotonic_ns(), clock.monotonic_ns, trace)
 
     def tape(self, admission: Admission) -> Tape | None:
         """A tape for an exchange, where one is wanted."""
@@ -164,6 +167,9 @@ class Gateway:
         self.live.close(record)
         for observer in self.observers:  # each in a call of its own: what fails there is the loop's to report
             asyncio.get_running_loop().call_soon(observer.saw, record)
+        if self.tracing is not None and opening.trace is not None and opening.trace.sampled:
+            ask = None if reached.admission is None else reached.admission.ask
+            asyncio.get_running_loop().call_soon(self.tracing.end, opening.trace, record, ask)
 
 
 def _seen(running: Running | None) -> Reading:

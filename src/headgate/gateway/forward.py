@@ -17,6 +17,7 @@ from headgate.gateway.live import Running
 from headgate.gateway.receipt import Trailers
 from headgate.gateway.relay import Patience
 from headgate.gateway.request import Client
+from headgate.gateway.trace import Trace
 from headgate.gateway.upstream import (
     Call,
     CallAborted,
@@ -50,11 +51,20 @@ class Outgoing:
     """The body holds a usage option that the client did not write."""
 
 
-def prepare(admission: Admission, route: Route, limits: TimeLimits, at_ns: int, *, ask_usage: bool = True) -> Outgoing:
+def prepare(
+    admission: Admission,
+    route: Route,
+    limits: TimeLimits,
+    at_ns: int,
+    *,
+    ask_usage: bool = True,
+    trace: Trace | None = None,
+) -> Outgoing:
     """The request as it goes on: the client's own bytes, apart from the two named edits (architecture, 1 and 2).
 
     `at_ns` is the wall clock, for a credential that signs the request: it comes last, over what is sent. Without
-    `ask_usage` the second edit is left out, for a deployment that refuses it.
+    `ask_usage` the second edit is left out, for a deployment that refuses it. With a `trace` the request names the
+    exchange as what it is a part of.
     """
     request, place, ask, deployment = admission.request, admission.place, admission.ask, route.deployment
     path, body, strip, asking = place.path, request.body, None, None
@@ -70,11 +80,12 @@ def prepare(admission: Admission, route: Route, limits: TimeLimits, at_ns: int, 
             strip = None if ask.wants_usage else place.dialect.usage_frame_filter()
     dialect = place.dialect.name if place.dialect is not None else None
     deployment = deployment.at(path)
+    headers = to_upstream(request.headers, (), metered=place.metered)
     outbound = Outbound(
         method=request.method.encode(),
         host=deployment.host_header,
         target=deployment.target(path, without_key(request.query), dialect),
-        headers=to_upstream(request.headers, (), metered=place.metered),
+        headers=headers if trace is None else trace.carried(headers),
         body=body,
         at_ns=at_ns,
     )
@@ -175,7 +186,9 @@ class _Try:
         """One attempt. Raises OptionRefused, the client told nothing, if it failed for the usage option alone."""
         bounds, running, client, route = self.forwarder.bounds, self.running, self.client, self.route
         admission, opening = running.admission, running.opening
-        outgoing = prepare(admission, route, bounds.limits, opening.started_at_ns, ask_usage=ask_usage)
+        outgoing = prepare(
+            admission, route, bounds.limits, opening.started_at_ns, ask_usage=ask_usage, trace=opening.trace
+        )
         call: Call = self.forwarder.upstream.open(outgoing.request, self.clearance)
         farewell = Farewell(call, route.deployment.on_client_gone, bounds.drain_seconds)
         client.on_gone(farewell)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from headgate.errors import HeadgateError
+from headgate.gateway.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Opening:
     origin_ns: int
     """The monotonic clock at the start."""
     monotonic_ns: Callable[[], int]
+    trace: Trace | None = None
+    """The span that it is; None where no trace is kept, and then the client's headers about one pass as they are."""
 
     def now(self) -> int:
         """Nanoseconds since the start."""

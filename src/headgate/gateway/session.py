@@ -168,7 +168,7 @@ class Session:
 
     async def _asked(self, frame: bytes) -> bytes | None:
         """A client's frame as it goes on; None for one that was turned down, and the client told so."""
-        opening = self._gateway.open()
+        opening = self._gateway.open(self._line.request)
         admission = Admission(replace(self._line.request, body=frame), self._line.place, Ask(), self._holder)
         turn: Turn | None = None
         try:
@@ -282,7 +282,7 @@ class Session:
 
     async def _unasked(self, turn: Turn, frame: bytes) -> Spoken | None:
         """A turn that the provider began by itself: it is held for like any other, or the line ends here."""
-        opening, ask = self._gateway.open(), turn.ask
+        opening, ask = self._gateway.open(self._line.request), turn.ask
         admission = Admission(replace(self._line.request, body=frame), self._line.place, ask, self._holder)
         try:
             return await self._place(turn, admission, self._route(ask, self._holder), opening)

@@ -42,7 +42,7 @@ class Sessions:
 
     async def serve(self, request: Request, client: ClientSocket) -> None:
         """Serve one socket to its end: every turn on it is settled and recorded when this returns."""
-        opening = self.gateway.open()
+        opening = self.gateway.open(request)
         place: Place | None = None
         try:
             place = locate_socket(request)

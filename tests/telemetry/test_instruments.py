@@ -1,0 +1,85 @@
+"""The conventions' metrics, as the SDK reads them out."""
+
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from headgate.records import Ending, Record
+from headgate.telemetry import semconv
+from headgate.telemetry.attributes import Site
+from headgate.telemetry.instruments import Instruments
+from headgate.telemetry.names import Names
+from headgate.telemetry.semconv import VERSIONS
+from headgate.usage import Usage
+from tests.stores.examples import a_record
+
+SITES = {"openai": Site("openai", "api.openai.com", 443)}
+SHARED = {
+    "gen_ai.operation.name": "chat", "server.address": "api.openai.com", "server.port": 443,
+    "gen_ai.request.model": "gpt-4o-2024-08-06", "gen_ai.response.model": "gpt-4o-2024-08-06",
+}  # fmt: skip
+
+
+def told(*records: Record, version: str = "latest") -> dict[str, Any]:
+    reader = InMemoryMetricReader()
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    instruments = Instruments(meters.get_meter("headgate"), Names(frozenset()), SITES, VERSIONS[version])
+    for record in records:
+        instruments.saw(record)
+    data = reader.get_metrics_data()
+    found = {}
+    if data is not None:
+        for metric in data.resource_metrics[0].scope_metrics[0].metrics:
+            found[metric.name] = metric
+    meters.shutdown()
+    return found
+
+
+def points(metric: Any) -> list[tuple[dict[str, Any], int, float]]:
+    return [(dict(p.attributes), p.count, p.sum) for p in metric.data.data_points]
+
+
+def test_an_exchange_is_measured() -> None:
+    found = told(a_record(), a_record(total_ns=3_000_000_000))
+    own = {**SHARED, "gen_ai.provider.name": "openai"}
+    assert points(found["gen_ai.client.operation.duration"]) == [(own, 2, 4.0)]
+    assert points(found["gen_ai.client.operation.time_to_first_chunk"]) == [(own, 2, 0.5)]
+    assert points(found["gen_ai.client.token.usage"]) == [
+        ({**own, "gen_ai.token.type": "input"}, 2, 200),
+        ({**own, "gen_ai.token.type": "output"}, 2, 100),
+    ]
+    assert {name: metric.unit for name, metric in found.items()} == {
+        "gen_ai.client.operation.duration": "s",
+        "gen_ai.client.operation.time_to_first_chunk": "s",
+        "gen_ai.client.token.usage": "{token}",
+    }
+
+
+def test_the_buckets_are_those_that_are_advised() -> None:
+    found = told(a_record())
+    (duration,) = found["gen_ai.client.operation.duration"].data.data_points
+    assert duration.explicit_bounds == semconv.SECOND_BUCKETS
+    assert found["gen_ai.client.token.usage"].data.data_points[0].explicit_bounds == semconv.TOKEN_BUCKETS
+
+
+def test_the_old_convention_has_two_metrics() -> None:
+    found = told(a_record(), version="1.36")
+    assert found.keys() == {"gen_ai.client.operation.duration", "gen_ai.client.token.usage"}
+    ((attributes, *_),) = points(found["gen_ai.client.operation.duration"])
+    assert attributes["gen_ai.system"] == "openai"
+
+
+def test_an_error_is_named() -> None:
+    found = told(a_record(ending=Ending.REFUSED, status=429, usage=Usage(), counted=False, streamed=False))
+    ((attributes, *_),) = points(found["gen_ai.client.operation.duration"])
+    assert attributes["error.type"] == "429"
+    assert found.keys() == {"gen_ai.client.operation.duration"}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"ending": Ending.NEVER_SENT}, {"billable": False}, {"ending": Ending.GATEWAY_DIED}]
+)
+def test_what_asked_no_model_is_not_measured(changes: dict[str, Any]) -> None:
+    assert not told(a_record(**changes))
