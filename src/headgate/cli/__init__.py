@@ -12,6 +12,7 @@ account.py accounts: open, close, check the books
 credit.py  pay in, correct, history
 key.py     virtual keys: create, show, revoke
 budget.py  budgets: set, remove, list
+audit.py   who did what; what was said
 
 desk.py     what the last four share
 source.py   what those that only read share
@@ -24,13 +25,13 @@ import sys
 
 import typer
 
-from headgate.cli import account, budget, credit, demo, export, key, meter, prices, prune, serve, tail, usage
+from headgate.cli import account, audit, budget, credit, demo, export, key, meter, prices, prune, serve, tail, usage
 from headgate.errors import HeadgateError
 
 app = typer.Typer(
     name="headgate", help="An LLM gateway whose numbers are right.", no_args_is_help=True, add_completion=False
 )
-for command in (serve, demo, meter, tail, usage, export, prune, prices, account, credit, key, budget):
+for command in (serve, demo, meter, tail, usage, export, prune, prices, account, credit, key, budget, audit):
     command.register(app)
 
 

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from headgate.access.budgets import Scope, Window
-    from headgate.admin.deeds import Doing
+    from headgate.admin.deeds import Deeds, Doing
     from headgate.admin.office import Office, Standing
     from headgate.config import Settings
     from headgate.wiring import Store
@@ -60,29 +61,48 @@ def act(config: Path | None, database: Path | None, work: "Callable[[Office, Act
 def keep(config: Path | None, database: Path | None, work: "Callable[[Store, Settings, Acting], Awaitable[_T]]") -> _T:
     """Change something in the store itself, likewise."""
     import asyncio
-    import os
-    import time
-    from contextlib import AsyncExitStack
-    from dataclasses import replace
     from functools import partial
 
+    async def run() -> _T:
+        async with opened(config, database) as (settings, store):
+            return await work(store, settings, partial(deeds_of(settings, store).doing, actor()))
+
+    return asyncio.run(run())
+
+
+@asynccontextmanager
+async def opened(config: Path | None, database: Path | None) -> "AsyncIterator[tuple[Settings, Store]]":
+    """The settings, and the store that they name."""
+    from contextlib import AsyncExitStack
+    from dataclasses import replace
+
     from headgate import wiring
-    from headgate.admin.deeds import Deeds
     from headgate.cli.progress import waiting
     from headgate.config import load
 
     settings = load(config)
     if database is not None:
         settings = replace(settings, database=database, postgres=None)
+    async with AsyncExitStack() as stack:
+        with waiting("Opening the database"):
+            store = await stack.enter_async_context(wiring.open_store(settings))
+        yield settings, store
 
-    async def run() -> _T:
-        async with AsyncExitStack() as stack:
-            with waiting("Opening the database"):
-                store = await stack.enter_async_context(wiring.open_store(settings))
-            deeds = Deeds(store, wiring.make_redactor(settings), time.time_ns, os.urandom)
-            return await work(store, settings, partial(deeds.doing, f"cli:{_user()}"))
 
-    return asyncio.run(run())
+def deeds_of(settings: "Settings", store: "Store") -> "Deeds":
+    """What keeps deeds in a store."""
+    import os
+    import time
+
+    from headgate import wiring
+    from headgate.admin.deeds import Deeds
+
+    return Deeds(store, wiring.make_redactor(settings), time.time_ns, os.urandom)
+
+
+def actor() -> str:
+    """Whose deeds they are."""
+    return f"cli:{_user()}"
 
 
 def _user() -> str:
