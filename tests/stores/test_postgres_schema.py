@@ -62,13 +62,18 @@ async def test_a_schema_of_its_own_in_a_database_of_others(postgres: PostgresDat
     assert await postgres.query("SELECT * FROM public.schema_version") == []
 
 
-async def test_a_later_migration_runs_alone_and_all_or_nothing(db: asyncpg.Connection) -> None:
+async def test_a_later_migration_runs_alone_and_all_or_nothing(
+    db: asyncpg.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     identity = await migrate(db, "db")
+    assert caplog.text == ""
     broken = [*MIGRATIONS, ["CREATE TABLE later (n INT)"], ["CREATE TABLE later (n INT)"]]
     with pytest.raises(asyncpg.DuplicateTableError):
         await migrate(db, "db", broken)
     assert await db.fetchval("SELECT max(version) FROM schema_version") == len(MIGRATIONS)
     assert await migrate(db, "db", broken[:-1]) == identity
+    assert f"db: the tables of version {len(MIGRATIONS)} become those of version {len(MIGRATIONS) + 1}" in caplog.text
     assert await db.fetchval("SELECT max(version) FROM schema_version") == len(MIGRATIONS) + 1
     with pytest.raises(
         ConfigError, match=r"^db: written by a newer headgate \(schema version \d+; this one knows up to \d+\)"

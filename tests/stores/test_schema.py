@@ -54,10 +54,13 @@ def test_a_second_migration_changes_nothing(db: sqlite3.Connection) -> None:
     assert db.execute("SELECT exchange_id FROM records").fetchall() == [("ex_1",)]
 
 
-def test_from_one_version_to_the_next_rows_stay(db: sqlite3.Connection) -> None:
+def test_from_one_version_to_the_next_rows_stay(db: sqlite3.Connection, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     migrate(db, HERE)
+    assert caplog.text == ""
     insert(db, "ex_1")
     migrate(db, HERE, NEXT)
+    assert f"the tables of version {len(MIGRATIONS)} become those of version {len(NEXT)}" in caplog.text
     assert version(db) == len(NEXT)
     assert db.execute("SELECT exchange_id, shoe_size FROM records").fetchall() == [("ex_1", None)]
 

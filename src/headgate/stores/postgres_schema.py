@@ -5,10 +5,13 @@ so that rows are locked in the order in which `touched` names them. There are no
 `Books`, under a lock on its account, and looking up again what is known would cost more than the insert.
 """
 
+import logging
 from collections.abc import Sequence
 
 from headgate.errors import ConfigError
 from headgate.stores.postgres_link import Connection
+
+_log = logging.getLogger("headgate.stores")
 
 _RECORDS = """
 CREATE TABLE records (
@@ -275,6 +278,8 @@ async def migrate(db: Connection, name: str, migrations: Sequence[Sequence[str]]
         async with db.transaction(isolation="read_committed"):
             await db.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
             found = await _found(db, name, migrations)
+            if found:
+                _log.info("%s: the tables of version %d become those of version %d", name, found, len(migrations))
             for number, statements in enumerate(migrations[found:], start=found + 1):
                 for statement in statements:
                     await db.execute(statement)

@@ -1,10 +1,13 @@
 """The tables, as numbered migrations. A migration that has been released is never edited: add the next one."""
 
+import logging
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
 from headgate.errors import ConfigError
+
+_log = logging.getLogger("headgate.stores")
 
 _RECORDS = """
 CREATE TABLE records (
@@ -285,6 +288,8 @@ def migrate(db: sqlite3.Connection, path: Path, migrations: Sequence[Sequence[st
     with db:
         db.execute("BEGIN IMMEDIATE")
         found = version(db)
+        if found:
+            _log.info("%s: the tables of version %d become those of version %d", path, found, len(migrations))
         for number, statements in enumerate(migrations[found:], start=found + 1):
             for statement in statements:
                 db.execute(statement)
