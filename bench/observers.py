@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -94,10 +92,8 @@ def rows(times: int) -> Iterator[tuple[str, float]]:
         raise AssertionError("a trace begins")
     carried = each(lambda: dropped.carried(_HEADERS), times)
     yield "a span, not sampled here", each(lambda: none.begin(_HEADERS), times) + carried
-    meters = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
-    instruments = Instruments(meters.get_meter("bench"), Names(frozenset()), _SITES, _LATEST)
+    instruments = Instruments(Names(frozenset()), _SITES, _LATEST)
     yield "OpenTelemetry's metrics", each(lambda: instruments.saw(RECORD), times)
-    meters.shutdown()
 
 
 def _spans(sample: float) -> Spans:

@@ -3,8 +3,19 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import (
+    InMemoryMetricReader,
+    Metric,
+    MetricsData,
+    ResourceMetrics,
+    ScopeMetrics,
+)
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from headgate.records import Ending, Record
 from headgate.telemetry import semconv
@@ -23,18 +34,17 @@ SHARED = {
 
 
 def told(*records: Record, version: str = "latest") -> dict[str, Any]:
-    reader = InMemoryMetricReader()
-    meters = MeterProvider([reader], shutdown_on_exit=False)
-    instruments = Instruments(meters.get_meter("headgate"), Names(frozenset()), SITES, VERSIONS[version])
+    instruments = Instruments(Names(frozenset()), SITES, VERSIONS[version])
     for record in records:
         instruments.saw(record)
-    data = reader.get_metrics_data()
-    found = {}
-    if data is not None:
-        for metric in data.resource_metrics[0].scope_metrics[0].metrics:
-            found[metric.name] = metric
-    meters.shutdown()
+    found = {metric.name: metric for metric in instruments.told(1, 2)}
+    assert encode_metrics(_data(list(found.values()))).SerializeToString(), "the SDK's encoder takes it"
     return found
+
+
+def _data(metrics: list[Metric]) -> MetricsData:
+    scoped = ScopeMetrics(InstrumentationScope("headgate"), metrics, "")
+    return MetricsData([ResourceMetrics(Resource({}), [scoped], "")])
 
 
 def points(metric: Any) -> list[tuple[dict[str, Any], int, float]]:
@@ -60,8 +70,8 @@ def test_an_exchange_is_measured() -> None:
 def test_the_buckets_are_those_that_are_advised() -> None:
     found = told(a_record())
     (duration,) = found["gen_ai.client.operation.duration"].data.data_points
-    assert duration.explicit_bounds == semconv.SECOND_BUCKETS
-    assert found["gen_ai.client.token.usage"].data.data_points[0].explicit_bounds == semconv.TOKEN_BUCKETS
+    assert tuple(duration.explicit_bounds) == semconv.SECOND_BUCKETS
+    assert tuple(found["gen_ai.client.token.usage"].data.data_points[0].explicit_bounds) == semconv.TOKEN_BUCKETS
 
 
 def test_the_old_convention_has_two_metrics() -> None:
@@ -83,3 +93,19 @@ def test_an_error_is_named() -> None:
 )
 def test_what_asked_no_model_is_not_measured(changes: dict[str, Any]) -> None:
     assert not told(a_record(**changes))
+
+
+@given(st.lists(st.integers(0, 2**40), min_size=1, max_size=20))
+def test_buckets_and_sums_are_those_of_the_sdks_own_histogram(times: list[int]) -> None:
+    (ours,) = told(*(a_record(total_ns=ns) for ns in times))["gen_ai.client.operation.duration"].data.data_points
+    reader = InMemoryMetricReader()
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    histogram = meters.get_meter("x").create_histogram("x", explicit_bucket_boundaries_advisory=semconv.SECOND_BUCKETS)
+    for ns in times:
+        histogram.record(ns / 10**9)
+    data: Any = reader.get_metrics_data()
+    (theirs,) = data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points
+    meters.shutdown()
+    assert (ours.count, list(ours.bucket_counts)) == (theirs.count, list(theirs.bucket_counts))
+    assert (ours.min, ours.max) == (theirs.min, theirs.max)
+    assert ours.sum == pytest.approx(theirs.sum)

@@ -117,9 +117,8 @@ async def test_a_collector_of_traces_only_is_told_of_once(caplog: pytest.LogCapt
         with caplog.at_level(logging.INFO):
             connection = connected(TracingSection(collector.url))
             feed(connection)
-            assert connection.to_meters is not None
-            connection.to_meters.reach.note(well=False)
             assert connection.meters is not None
+            connection.meters.exporter.reach.note(well=False)
             await asyncio.to_thread(connection.processor.force_flush)
             await connection.close()
         assert len(collector.spans) == 1

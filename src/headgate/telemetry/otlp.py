@@ -7,17 +7,18 @@ what waits is bounded, and the oldest of it is dropped.
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData, ResourceMetrics, ScopeMetrics
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from headgate.gateway.live import Observer
 from headgate.gateway.trace import Tracing
@@ -34,6 +35,7 @@ MOST_WAITING = 4_096
 """Spans; some 10 MB."""
 _EXPORT_SECONDS = 5.0
 _CLOSE_SECONDS = 5.0
+_INTERVAL_SECONDS = 30.0
 
 
 class Reach:
@@ -78,10 +80,42 @@ class WatchedMetrics(OTLPMetricExporter):
     def export(
         self, metrics_data: MetricsData, timeout_millis: float | None = 10_000, **kwargs: object
     ) -> MetricExportResult:
-        """Send; in the reader's thread."""
+        """Send; in the thread of the meters."""
         result = super().export(metrics_data, timeout_millis, **kwargs)
         self.reach.note(well=result is MetricExportResult.SUCCESS)
         return result
+
+
+class Meters:
+    """Sends the metrics now and then, from a thread of its own."""
+
+    def __init__(
+        self, instruments: Instruments, exporter: WatchedMetrics, resource: Resource, scope: InstrumentationScope
+    ) -> None:
+        self.exporter = exporter
+        self._instruments = instruments
+        self._resource = resource
+        self._scope = scope
+        self._since_ns = time.time_ns()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="headgate-otlp-metrics", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Send a last time; waits for it."""
+        self._closing.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closing.wait(_INTERVAL_SECONDS):
+            self._send()
+        self._send()
+
+    def _send(self) -> None:
+        metrics = list(self._instruments.told(self._since_ns, time.time_ns()))
+        if metrics:
+            scoped = ScopeMetrics(self._scope, metrics, self._scope.schema_url or "")
+            self.exporter.export(MetricsData([ResourceMetrics(self._resource, [scoped], "")]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +124,22 @@ class Connection:
 
     tracing: Tracing
     processor: SpanProcessor
-    exporter: "WatchedSpans"
+    exporter: WatchedSpans
     observers: tuple[Observer, ...] = ()
-    meters: MeterProvider | None = None
-    to_meters: "WatchedMetrics | None" = None
+    meters: Meters | None = None
 
     async def close(self) -> None:
         """Send what waits, for so long as the collector takes it, and for seconds at most."""
         if self.exporter.reach.lost:  # so nobody waits for what is being tried again
             self.exporter.shutdown()
-        if self.to_meters is not None and self.to_meters.reach.lost:
-            self.to_meters.shutdown()
+        if self.meters is not None and self.meters.exporter.reach.lost:
+            self.meters.exporter.shutdown()
         await _within(_CLOSE_SECONDS, self._shut_down)
 
     def _shut_down(self) -> None:
         self.processor.shutdown()
         if self.meters is not None:
-            self.meters.shutdown(_CLOSE_SECONDS * 1000)
+            self.meters.close()
 
 
 def connect(section: TracingSection, sites: Sites, models: Names, *, version: str, node: str) -> Connection:
@@ -123,11 +156,11 @@ def connect(section: TracingSection, sites: Sites, models: Names, *, version: st
     spans = Spans(processor, resource, sites, names, version=version, sample=section.sample)
     if not section.metrics:
         return Connection(spans, processor, exporter)
-    to_meters = WatchedMetrics(f"{endpoint}/v1/metrics", headers=headers, timeout=_EXPORT_SECONDS)
-    to_meters.reach = Reach("metrics", host)
-    meters = MeterProvider([PeriodicExportingMetricReader(to_meters)], resource, shutdown_on_exit=False)
-    instruments = Instruments(meters.get_meter("headgate", version, names.schema_url), models, sites, names)
-    return Connection(spans, processor, exporter, (instruments,), meters, to_meters)
+    exporting = WatchedMetrics(f"{endpoint}/v1/metrics", headers=headers, timeout=_EXPORT_SECONDS)
+    exporting.reach = Reach("metrics", host)
+    instruments = Instruments(models, sites, names)
+    meters = Meters(instruments, exporting, resource, InstrumentationScope("headgate", version, names.schema_url))
+    return Connection(spans, processor, exporter, (instruments,), meters)
 
 
 async def _within(seconds: float, call: Callable[[], None]) -> None:
