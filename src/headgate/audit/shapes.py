@@ -31,21 +31,33 @@ _KEYS = tuple(
 )
 
 _VALUE = r"(?:[^\s\"'\\,;&<>(){}\[\]]|\\/|\\u[0-9a-f]{4})"
-_NAMES = (
-    "api[_-]?key|access[_-]?key|secret[_-]?key|subscription-key|auth[_-]?token|access[_-]?token|session[_-]?token|"
-    "refresh[_-]?token|client[_-]?secret|private[_-]?key|password|passwd|authorization"
-)
-_NAMED = tuple(
+_PLACES = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         r"bearer(?:\s|%20|\\u0020|\+)+([A-Za-z0-9._~+/=-]{16,})",
         r"basic(?:\s|%20|\\u0020)+([A-Za-z0-9+/=_-]{16,})",
-        rf"(?:{_NAMES})[\"'\\]*\s*(?:[:=]|%3D)\s*[\"'\\]*({_VALUE}{{8,}})",
         r"[?&](?:key|token|sig|signature|x-amz-signature|x-amz-security-token)=([^&\s\"'\\]{8,})",
         r"://[^\s/:@\"']{1,200}:([^\s/@\"']{1,200})@",
     )
 )
-"""Whatever stands under such a name, or in such a place: the group."""
+"""Whatever stands in such a place: the group."""
+_NAMES = tuple(
+    (
+        re.compile(rf"{word}[\"'\\]*\s*(?:[:=]|%3D)\s*[\"'\\]*({_VALUE}{{8,}})", re.IGNORECASE),
+        re.compile(rf"(?:{before})[_-]?\Z", re.IGNORECASE) if before else None,
+    )
+    for word, before in (
+        ("key", "api|access|secret|private|subscription"),
+        ("token", "auth|access|session|refresh|security"),
+        ("secret", "client"),
+        ("password", ""),
+        ("passwd", ""),
+        ("authorization", ""),
+    )
+)
+"""Whatever stands under a name that ends so and begins so. One pattern each: one that begins with plain text is looked
+for ten times as fast."""
+_LONGEST_BEFORE = 16
 
 _PEM = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
@@ -59,19 +71,32 @@ _LONG_RUN = re.compile(r"[A-Za-z0-9+/_\\-]{256,}={0,2}")
 
 def shapes(text: str) -> Iterator[Span]:
     """Whatever looks like a secret, or is a long run of Base64."""
+    yield from _keys(text)
+    yield from _named(text)
+    yield from _aws_secrets(text)
+    for found in _PEM.finditer(text):
+        yield Span(found.start(), found.end(), REDACTED)
+    for found in _LONG_RUN.finditer(text):
+        if _is_base64(found[0]):
+            yield Span(found.start(), found.end(), f"[base64, {len(found[0])} characters]")
+
+
+def _keys(text: str) -> Iterator[Span]:
     for pattern in _KEYS:
         for found in pattern.finditer(text):
             if _ALONE.search(text, max(0, found.start() - 6), found.start()):
                 yield Span(found.start(), found.end(), REDACTED)
-    for pattern in _NAMED:
+
+
+def _named(text: str) -> Iterator[Span]:
+    for pattern in _PLACES:
         for found in pattern.finditer(text):
             yield Span(found.start(1), found.end(1), REDACTED)
-    for found in _PEM.finditer(text):
-        yield Span(found.start(), found.end(), REDACTED)
-    yield from _aws_secrets(text)
-    for found in _LONG_RUN.finditer(text):
-        if _is_base64(found[0]):
-            yield Span(found.start(), found.end(), f"[base64, {len(found[0])} characters]")
+    for pattern, before in _NAMES:
+        for found in pattern.finditer(text):
+            start = found.start()
+            if before is None or before.search(text, max(0, start - _LONGEST_BEFORE), start):
+                yield Span(found.start(1), found.end(1), REDACTED)
 
 
 def _aws_secrets(text: str) -> Iterator[Span]:
