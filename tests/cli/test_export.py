@@ -185,6 +185,7 @@ def test_a_closed_pipe_ends_it_without_a_word(headgate: Commands) -> None:
         assert process.stderr.read() == b""
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
 def test_a_hundred_thousand_records_take_no_more_memory_than_some(tmp_path: Path, form: str) -> None:
     few = multiplied(filled(tmp_path / "few.db", RECORDS[1]), 25_000 if form == "parquet" else 5_000)
