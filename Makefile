@@ -6,7 +6,7 @@ LITELLM := litellm[proxy]==1.106.2
 AGENTS := @openai/codex@0.169.0 @anthropic-ai/claude-code@2.1.197
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types unit peers test-clients dashboard test-dashboard bench fuzz crash crash-long clean
+.PHONY: run test lint types unit peers test-clients dashboard test-dashboard bench bench-pages fuzz crash crash-long clean
 
 run: $(VENV)/.installed ## the main job: real recorded streams through a running gateway
 	$(BIN)/headgate demo
@@ -38,6 +38,9 @@ test-dashboard: $(VENV)/.installed-test dashboard/node_modules/.installed ## its
 
 bench: $(VENV)/.installed-test ## side by side with a raw proxy; needs nginx
 	$(BIN)/python -m bench
+
+bench-pages: $(VENV)/.installed-test ## what pages wait for with ten million records in each database: takes an hour and 40 GB
+	$(BIN)/python -m bench.pages
 
 crash: $(VENV)/.installed-test ## kill -9 under load, then audit: five times on each database
 	$(BIN)/pytest -s tests/e2e/test_crash.py

@@ -55,6 +55,7 @@ from headgate.records import Record, Wanted
 from headgate.routing.catalogue import Catalogue
 from headgate.routing.models import Models
 from headgate.stores.postgres import PostgresStore
+from headgate.stores.searching import Found
 from headgate.stores.series import Series, SeriesOf
 from headgate.stores.spans import Step
 from headgate.stores.sqlite import SqliteStore
@@ -72,6 +73,9 @@ class Store(Books, Directory, AuditLog, Protocol):
 
     async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> list[Record]:
         """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
+
+    async def page(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> Found:
+        """The same; fewer where they are hard to find, and where to go on."""
 
     async def arrived(self, after: int, limit: int, missing: Sequence[int] = ()) -> list[tuple[int, Record]]:
         """At most `limit` records written after a number, each with its number, and those of missed numbers."""
@@ -105,6 +109,12 @@ class StoreRecords:
     async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> Sequence[Record]:
         """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
         return await self.store.search(wanted, limit, before)
+
+    async def page(
+        self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None
+    ) -> tuple[Sequence[Record], tuple[int, str] | None]:
+        """The same; fewer where they are hard to find, and where to go on."""
+        return await self.store.page(wanted, limit, before)
 
     async def summed(self, by: str, since_ns: int | None, until_ns: int | None = None) -> Sequence[Mapping[str, Any]]:
         """One row for each group. Raises ValueError if it cannot sum by that."""

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headgate.records import Bill, Ending, Record, Trail, Wanted
+from headgate.stores import searching
 from headgate.stores.summary import GroupBy, UsageRow, summarise
 from headgate.usage import Basis, Estimate, Leg, Usage
 from tests.stores.examples import DAY_NS, NOON, a_record, some_records, some_wanted
@@ -96,6 +97,19 @@ async def _pages(log: Store, wanted: Wanted, limit: int) -> list[Record]:
     return found
 
 
+async def _looked_through(log: Store, wanted: Wanted, limit: int) -> list[Record]:
+    found: list[Record] = []
+    before: tuple[int, str] | None = None
+    while True:
+        page = await log.page(wanted, limit, before)
+        found += page.records
+        if len(page.records) < limit and page.goes_on is None:
+            return found
+        goes_on = page.goes_on or _place(page.records[-1])
+        assert before is None or goes_on < before, "it would never end"
+        before = goes_on
+
+
 def _place(record: Record) -> tuple[int, str]:
     return record.started_at_ns, record.exchange_id
 
@@ -143,6 +157,28 @@ class Conformance:
                 async with store_factory.open_store() as log:
                     await write(log, *records)
                     assert await _pages(log, wanted, limit) == _in_order(filter(wanted.fits, records))
+
+            asyncio.run(run())
+
+        holds()
+
+    def test_what_several_filters_want_is_found_window_by_window(
+        self, store_factory: StoreFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """However few candidates are looked at for a page."""
+        monkeypatch.setattr(searching, "WINDOW", 2)
+
+        @settings(max_examples=80, deadline=None)
+        @given(some_records, some_wanted, st.integers(1, 3), st.integers(1, 4))
+        def holds(records: list[Record], wanted: Wanted, limit: int, most: int) -> None:
+            monkeypatch.setattr(searching.page, "__defaults__", (most,))
+
+            async def run() -> None:
+                await store_factory.start_anew()
+                async with store_factory.open_store() as log:
+                    await write(log, *records)
+                    await log.roll(NOON, 3)
+                    assert await _looked_through(log, wanted, limit) == _in_order(filter(wanted.fits, records))
 
             asyncio.run(run())
 

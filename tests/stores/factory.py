@@ -10,6 +10,7 @@ from headgate.ledger.commands import Resolution
 from headgate.ledger.entries import Outcome
 from headgate.ledger.store import Ledger
 from headgate.records import Record, RecordLog, Wanted
+from headgate.stores.searching import Found
 from headgate.stores.series import Series, SeriesOf
 from headgate.stores.summary import GroupBy, UsageRow
 
@@ -22,6 +23,8 @@ class Store(RecordLog, Ledger, Directory, AuditLog, Protocol):
     async def records(self, since_ns: int | None = None, limit: int = 100) -> list[Record]: ...
 
     async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> list[Record]: ...
+
+    async def page(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> Found: ...
 
     async def arrived(self, after: int, limit: int, missing: Sequence[int] = ()) -> list[tuple[int, Record]]: ...
 

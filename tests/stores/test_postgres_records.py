@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.records import Bill, Wanted
-from headgate.stores import records_sql
+from headgate.records import Bill, Ending, Mark, Wanted
+from headgate.stores import records_sql, searching
 from headgate.stores.postgres_link import connect
 from headgate.stores.postgres_records import _read, insert_records, written
 from headgate.stores.postgres_schema import migrate
 from tests.postgres_server import PostgresDatabase
 from tests.stores.examples import a_record
+from tests.stores.test_searching import asked
 
 
 @given(st.text(st.sampled_from("\0\x1a01a")) | st.text())
@@ -67,9 +68,16 @@ async def test_a_question_uses_its_index(postgres: PostgresDatabase, question: s
     ("wanted", "indexes"),
     [
         (Wanted(), ["records_by_time"]),
-        (Wanted(provider="openai"), ["records_by_time"]),
+        (Wanted(provider="groq"), ["records_by_provider"]),
+        (Wanted(model="rare"), ["records_by_model"]),
         (Wanted(account="acme"), ["records_by_account"]),
         (Wanted(key="team-7"), ["records_by_key", "records_by_key_id"]),
+        (Wanted(ending=Ending.REFUSED), ["records_by_ending"]),
+        (Wanted(mark=Mark.FAILED), ["records_failed"]),
+        (Wanted(mark=Mark.CANCELLED), ["records_cancelled"]),
+        (Wanted(mark=Mark.ESTIMATED), ["records_estimated"]),
+        (Wanted(mark=Mark.UNMETERED), ["records_unmetered"]),
+        (Wanted(mark=Mark.UNPRICED), ["records_unpriced"]),
     ],
 )
 async def test_a_page_is_read_off_an_index(postgres: PostgresDatabase, wanted: Wanted, indexes: list[str]) -> None:
@@ -86,8 +94,8 @@ async def test_a_page_is_read_off_an_index(postgres: PostgresDatabase, wanted: W
         ],
     )  # fmt: skip
     await db.execute("ANALYZE")
-    query, values = records_sql.search(wanted, 9, (30_000, "ex_5"), "$")
-    plan = "\n".join(step for (step,) in await db.fetch(f"EXPLAIN {query}", *values))
+    ((query, values),) = asked(searching.page(wanted, 9, (30_000, "ex_5")))
+    plan = "\n".join(step for (step,) in await db.fetch(f"EXPLAIN {query.replace('?', '$')}", *values))
     for index in indexes:
         assert f"{index} " in plan
     assert "Seq Scan" not in plan

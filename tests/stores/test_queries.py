@@ -1,6 +1,5 @@
 """What is asked is in the conformance suite; here is where it is asked of."""
 
-import re
 import sqlite3
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headgate.errors import Busy, ConfigError
-from headgate.records import Trail, Wanted
+from headgate.records import Trail
 from headgate.stores import queries, records_sql
 from headgate.stores.file_sqlite import SqliteFile
 from headgate.stores.queries import Reader, SqliteRecords
@@ -74,25 +73,6 @@ def test_a_question_uses_its_index(table: SqliteFile, query: str, index: str) ->
     assert any(index in step for step in plan)
     assert not any("SCAN records" in step and index not in step for step in plan)
     assert not any("TEMP B-TREE" in step for step in plan)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "indexes"),
-    [
-        (Wanted(), {"records_by_time"}),
-        (Wanted(provider="openai", model="gpt-4o"), {"records_by_time"}),
-        (Wanted(account="acme"), {"records_by_account"}),
-        (Wanted(key="team-a"), {"records_by_key", "records_by_key_id"}),
-    ],
-)
-def test_a_page_is_read_off_an_index(table: SqliteFile, wanted: Wanted, indexes: set[str]) -> None:
-    """Sorted are only records of the same moment, and a key's two pages; never all that are wanted."""
-    query, values = records_sql.search(wanted, 9, (5, "ex_5"), "?")
-    plan = [step for *_, step in table._db.execute(f"EXPLAIN QUERY PLAN {query}", values)]
-    searched = [re.match(r"SEARCH records USING INDEX (\w+) \(.*started_at_ns", step) for step in plan]
-    assert {found[1] for found in searched if found} == indexes, plan
-    assert not any("SCAN records" in step for step in plan)
-    assert len([step for step in plan if "TEMP B-TREE FOR ORDER BY" in step]) == (0 if wanted.key is None else 2)
 
 
 def test_a_missing_file_is_told_and_not_made(path: Path) -> None:

@@ -2,9 +2,7 @@
 
 import re
 
-import pytest
-
-from headgate.records import Ending, Mark, Wanted
+from headgate.records import Mark
 from headgate.stores import records_sql
 from headgate.stores.rows import COLUMNS
 from headgate.stores.summary import SUMS
@@ -32,14 +30,3 @@ def test_rows_are_whole_and_values_are_the_databases_own_placeholders() -> None:
     ]
     assert "started_at_ns >= $7" in query
     assert records_sql.trail("$7", "arrival").count("$7") == 2
-
-
-@pytest.mark.parametrize("sign", ["?", "$"])
-def test_a_search_has_a_placeholder_for_each_value_and_none_of_them_in_its_text(sign: str) -> None:
-    wanted = Wanted(1_001, 1_004, "a key", "an account", "a model", "a provider", Ending.REFUSED, Mark.FAILED)
-    query, values = records_sql.search(wanted, 1_002, (1_003, "an id"), sign)
-    assert {int(n) for n in re.findall(re.escape(sign) + r"(\d+)", query)} == set(range(1, len(values) + 1))
-    assert sorted(map(str, values)) == [
-        "1001", "1002", "1003", "1004", "a key", "a model", "a provider", "an account", "an id", "refused",
-    ]  # fmt: skip
-    assert not [value for value in values if str(value) in query.replace(records_sql.MARKS[Mark.FAILED], "")]

@@ -28,7 +28,7 @@ def test_it_is_time_a_moment_after_something_came_and_at_once_while_there_is_mor
 ) -> None:
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    pace = Pace()
+    pace = Pace(1.0)
     assert (pace.due, pace.wait_seconds) == (False, 1.0)
     now[0] = 1.0
     assert (pace.due, pace.wait_seconds) == (True, 0.0)

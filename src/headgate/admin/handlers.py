@@ -252,12 +252,15 @@ async def list_records(desk: Desk, call: Call) -> Answer:
     """Records of exchanges, newest first."""
     query = call.query
     before = None if query.cursor is UNSET else _place(query.cursor)
-    found = await desk.records.search(wanted(query), query.limit + 1, before)
+    found, goes_on = await desk.records.page(wanted(query), query.limit + 1, before)
 
     def place(record: Record) -> tuple[int, str]:
         return record.started_at_ns, record.exchange_id
 
-    return _cut(found, query.limit, lambda record: _cursor(place(record)), record_view)
+    answer = _cut(found, query.limit, lambda record: _cursor(place(record)), record_view)
+    if goes_on is not None:
+        answer.value["next_cursor"] = _cursor(goes_on)
+    return answer
 
 
 async def get_record(desk: Desk, call: Call) -> Answer:

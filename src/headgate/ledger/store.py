@@ -53,7 +53,10 @@ class Ledger(Protocol):
         """Where caps stand; those never used are left out."""
 
     async def sums(self) -> dict[str, Sums]:
-        """What each account's entries add up to."""
+        """What each account's entries add up to; those that were added up before are trusted to be as they were."""
+
+    async def all_sums(self) -> dict[str, Sums]:
+        """The same, from every single entry."""
 
     async def beat(self, node: str, lease_ns: int) -> None:
         """Tell that a gateway process lives, and will tell so again within the lease."""

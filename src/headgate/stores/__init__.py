@@ -33,6 +33,8 @@ For all:
     series.py            sums step by step, laid out for showing
     rollups.py           roll-ups of records, and the questions about sums
     rolling.py           adding records to the roll-ups; removing old records
+    searching.py         finding a page of records
+    entry_sums.py        what entries add up to, kept as far as it goes
 
 `tests/stores/conformance.py`, `ledger_conformance.py`, `directory_conformance.py` and
 `audit_conformance.py` hold every store to the same behaviour.

@@ -13,7 +13,6 @@ from itertools import chain
 from headgate.ledger.commands import Command
 from headgate.ledger.entries import Account, Counter, Entry, Hold, Outcome
 from headgate.ledger.machine import Books, entry_ids, touched
-from headgate.ledger.store import Sums
 from headgate.stores.ledger_rows import (
     ACCOUNT,
     COUNTER,
@@ -126,12 +125,6 @@ def entries(
 def counters(db: sqlite3.Connection, cap_ids: Sequence[str]) -> list[Counter]:
     """See Ledger."""
     return [counter_of(row) for row in _among(db, f"{_COUNTER} WHERE cap_id {_AMONG} ORDER BY cap_id", cap_ids)]
-
-
-def sums(db: sqlite3.Connection) -> dict[str, Sums]:
-    """See Ledger."""
-    query = "SELECT account_id, sum(posted_nanos), sum(held_nanos) FROM entries GROUP BY account_id"
-    return {name: Sums(posted, held) for name, posted, held in db.execute(query)}
 
 
 def beat(db: sqlite3.Connection, node: str, lease_ns: int) -> None:

@@ -15,6 +15,7 @@ from headgate.records import Record, Trail, Wanted, disputed
 from headgate.stores.audit_memory import MemoryAudit
 from headgate.stores.memory_sums import Sums as RecordSums
 from headgate.stores.rolling import PRUNED_AT_ONCE
+from headgate.stores.searching import Found
 from headgate.stores.series import Series, SeriesOf
 from headgate.stores.storable import require_storable, storable
 from headgate.stores.summary import GroupBy, UsageRow
@@ -83,6 +84,10 @@ class MemoryRecords:
         """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
         found = {(r.started_at_ns, r.exchange_id): r for r in self._since(wanted.since_ns) if wanted.fits(r)}
         return [found[place] for place in sorted(found, reverse=True) if before is None or place < before][:limit]
+
+    async def page(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> Found:
+        """The same; and that there is nothing beyond them."""
+        return Found(await self.search(wanted, limit, before))
 
     async def arrived(self, after: int, limit: int, missing: Sequence[int] = ()) -> list[tuple[int, Record]]:
         """At most `limit` records written after a number, each with its number, and those of missed numbers."""
@@ -196,6 +201,10 @@ class MemoryLedger:
             known = sums.get(entry.account_id, Sums(0, 0))
             sums[entry.account_id] = Sums(known.posted_nanos + entry.posted_nanos, known.held_nanos + entry.held_nanos)
         return sums
+
+    async def all_sums(self) -> dict[str, Sums]:
+        """The same."""
+        return await self.sums()
 
     async def beat(self, node: str, lease_ns: int) -> None:
         """Tell that a gateway process lives, and will tell so again within the lease."""

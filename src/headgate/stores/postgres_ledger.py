@@ -6,13 +6,12 @@ are older than any client's patience could go, by `placed_at_ns` and state; the 
 
 from headgate.ledger.entries import Account, Counter, Entry, Hold
 from headgate.ledger.store import Sums
+from headgate.stores import entry_sums
 from headgate.stores.ledger_rows import ACCOUNT, COUNTER, ENTRY, HOLD, account_of, counter_of, entry_of, hold_of
 from headgate.stores.postgres_books import select
 from headgate.stores.postgres_link import Questions
+from headgate.stores.postgres_records import answered
 
-_SUMS = """
-SELECT account_id, sum(posted_nanos)::bigint, sum(held_nanos)::bigint FROM entries GROUP BY account_id
-"""
 _BEAT = """
 INSERT INTO nodes VALUES ($1, clock_timestamp() + make_interval(secs => $2))
 ON CONFLICT (node) DO UPDATE SET alive_until = excluded.alive_until
@@ -73,7 +72,11 @@ class PostgresLedger:
 
     async def sums(self) -> dict[str, Sums]:
         """What each account's entries add up to."""
-        return {name: Sums(posted, held) for name, posted, held in await self._questions.rows(_SUMS)}
+        return await self._questions.at_once(lambda db: answered(db, entry_sums.sums()))
+
+    async def all_sums(self) -> dict[str, Sums]:
+        """The same, from every single entry: it may take longer than the database is waited for, and raise Busy."""
+        return await self._questions.at_once(lambda db: answered(db, entry_sums.all_sums()))
 
     async def beat(self, node: str, lease_ns: int) -> None:
         """Tell that a gateway process lives, and will tell so again within the lease."""

@@ -6,14 +6,16 @@ PostgreSQL's texts cannot hold NUL, and a provider's can. So NUL is written as U
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from headgate.errors import Busy
 from headgate.records import Record, Trail, Wanted
-from headgate.stores import records_sql, rollups
+from headgate.stores import records_sql, rollups, searching
 from headgate.stores.postgres_link import Connection, Questions
 from headgate.stores.rollups import Asking
 from headgate.stores.rows import COLUMNS, Row, from_row, to_row, without_surrogates
+from headgate.stores.searching import Found
 from headgate.stores.series import Series, SeriesOf
 from headgate.stores.summary import GroupBy, UsageRow
 
@@ -60,8 +62,12 @@ class PostgresRecords:
 
     async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> list[Record]:
         """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
-        query, values = records_sql.search(wanted, limit, before, "$")
-        return [_record(row) for row in await self._questions.rows(query, *written(values))]
+        question = partial(searching.page, wanted, limit, before, most=None)
+        return (await self._questions.at_once(lambda db: answered(db, question()))).records
+
+    async def page(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> Found:
+        """The same; fewer where they are hard to find, and where to go on."""
+        return await self._questions.at_once(lambda db: answered(db, searching.page(wanted, limit, before)))
 
     async def arrived(self, after: int, limit: int, missing: Sequence[int] = ()) -> list[tuple[int, Record]]:
         """At most `limit` records written after a number, each with its number, and those of missed numbers."""

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from headgate.errors import Busy
-from headgate.stores import rolling
+from headgate.stores import entry_sums, rolling
 from headgate.stores.postgres_link import Away, Conflict, Connection, Unwritable, connect, hang_up, told_apart
 from headgate.stores.postgres_records import answered
 from headgate.stores.rollups import Asking
@@ -17,7 +17,11 @@ _log = logging.getLogger("headgate.stores")
 
 ROLLED_AT_ONCE = 5_000
 """Records in one transaction; nobody waits for it."""
-_PAUSE = 1.0
+_ENTRIES_AT_ONCE = 200_000
+"""Serial numbers from an account's next entry on."""
+_ENTRIES_GATHER = 60.0
+"""Seconds: what they add up to is asked rarely, and looking at every account costs something."""
+_PAUSE = 5.0
 """Seconds between looks at what has come."""
 _LETTING_GO = 2.0
 _LOCK = int.from_bytes(b"rollups")
@@ -32,6 +36,7 @@ class Roller:
         self._connection: Connection | None = None
         self._alone = asyncio.Lock()
         self._failing = False
+        self._entries_at = 0.0
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -62,14 +67,24 @@ class Roller:
     async def _run(self) -> None:
         while not await self._ends_within(_PAUSE):
             try:
-                more = await self.roll(time.time_ns()) == ROLLED_AT_ONCE
-                while more and not await self._ends_within(0):
-                    more = await self.roll(time.time_ns()) == ROLLED_AT_ONCE
+                while await self._keep() >= ROLLED_AT_ONCE and not await self._ends_within(0):
+                    pass
                 self._failing = False
             except Busy as error:
                 if not self._failing:
                     _log.error("roll-ups are not kept: %s; trying again", error.__cause__)
                 self._failing = True
+
+    async def _keep(self) -> int:
+        """Bring everything a step further; returns how many records or entries that were."""
+        rolled = await self.roll(time.time_ns())
+        if time.monotonic() < self._entries_at:
+            return rolled
+        kept = await self._do(entry_sums.keep(_ENTRIES_AT_ONCE))
+        if kept < ROLLED_AT_ONCE // 2:
+            self._entries_at = time.monotonic() + _ENTRIES_GATHER
+            return rolled
+        return ROLLED_AT_ONCE
 
     async def _ends_within(self, seconds: float) -> bool:
         with suppress(TimeoutError):

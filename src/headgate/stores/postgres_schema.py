@@ -236,6 +236,42 @@ _ROLLUPS = (
     "CREATE TRIGGER records_unrolled AFTER INSERT ON records FOR EACH ROW EXECUTE FUNCTION records_unroll()",
 )
 
+_PAGES = (
+    # Each filter has an index that gives its records in the order of time, so that a rare one is found at once. Most
+    # records bear no mark and end well: these indexes are small. Conditions are word for word those of the questions.
+    "CREATE INDEX records_by_model ON records ((coalesce(nullif(served_model, ''), model_asked)), started_at_ns)",
+    "CREATE INDEX records_by_provider ON records (provider, started_at_ns)",
+    "CREATE INDEX records_by_ending ON records (ending, started_at_ns) WHERE ending <> 'complete'",
+    """
+CREATE INDEX records_failed ON records (started_at_ns) WHERE
+    (NOT (ending = 'client_left' OR ending = 'never_sent' AND status = 499) AND (status >= 400
+        OR ending IN ('gateway_died', 'gateway_failed', 'upstream_cut', 'upstream_error')))
+""",
+    """
+CREATE INDEX records_cancelled ON records (started_at_ns)
+    WHERE (ending = 'client_left' OR ending = 'never_sent' AND status = 499)
+""",
+    "CREATE INDEX records_estimated ON records (started_at_ns) WHERE (counted AND basis IN ('estimated', 'partial'))",
+    """
+CREATE INDEX records_unmetered ON records (started_at_ns)
+    WHERE (billable AND basis = 'none' AND NOT ending IN ('never_sent', 'refused'))
+""",
+    """
+CREATE INDEX records_unpriced ON records (started_at_ns) WHERE
+    ((billable OR counted) AND NOT ending IN ('never_sent', 'refused') AND (cost_nanos IS NULL OR
+        (flags <> replace(flags, '["unpriced:', '') OR flags <> replace(flags, ',"unpriced:', ''))))
+""",
+    # What the entries of an account add up to, up to and with a serial number. Entries never change.
+    """
+CREATE TABLE entry_sums (
+    account_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    serial BIGINT NOT NULL,
+    posted_nanos BIGINT NOT NULL,
+    held_nanos BIGINT NOT NULL
+) WITH (fillfactor = 70)
+""",
+)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     (
         "CREATE TABLE schema_version (version INTEGER NOT NULL PRIMARY KEY)",
@@ -255,6 +291,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
     _AUDIT,
     ("CREATE INDEX records_by_arrival ON records (arrival)",),
     _ROLLUPS,
+    _PAGES,
 )
 """The statements that lead from version n to n + 1, at index n."""
 

@@ -11,10 +11,11 @@ from typing import TypeVar
 
 from headgate.errors import Busy, ConfigError
 from headgate.records import Record, Trail, Wanted
-from headgate.stores import records_sql, rollups
+from headgate.stores import records_sql, rollups, searching
 from headgate.stores.rollups_sqlite import at_once
-from headgate.stores.rows import from_row, without_surrogates
+from headgate.stores.rows import from_row
 from headgate.stores.schema import require_current
+from headgate.stores.searching import Found
 from headgate.stores.series import Series, SeriesOf
 from headgate.stores.summary import GroupBy, UsageRow
 
@@ -41,8 +42,12 @@ def records(db: sqlite3.Connection, since_ns: int | None, limit: int) -> list[Re
 
 def search(db: sqlite3.Connection, wanted: Wanted, limit: int, before: tuple[int, str] | None) -> list[Record]:
     """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
-    query, values = records_sql.search(wanted, limit, before, "?")
-    return [from_row(row) for row in db.execute(query, without_surrogates(values))]
+    return at_once(db, searching.page(wanted, limit, before, most=None)).records
+
+
+def page(db: sqlite3.Connection, wanted: Wanted, limit: int, before: tuple[int, str] | None) -> Found:
+    """The same; fewer where they are hard to find, and where to go on."""
+    return at_once(db, searching.page(wanted, limit, before))
 
 
 def arrived(db: sqlite3.Connection, after: int, limit: int, missing: Sequence[int]) -> list[tuple[int, Record]]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from headgate.records import FAILED, INFERRED, UNPRICED, UNSENT, Mark, Wanted
-from headgate.stores.rows import COLUMNS, COUNTS, Row
+from headgate.records import FAILED, INFERRED, UNPRICED, UNSENT, Mark
+from headgate.stores.rows import COLUMNS, COUNTS
 from headgate.stores.summary import GroupBy
 from headgate.usage import Basis
 
@@ -37,6 +37,8 @@ def _flagged(start: str) -> str:
 
 _SENT = f"NOT {_one_of('ending', UNSENT)}"
 _CANCELLED = "(ending = 'client_left' OR ending = 'never_sent' AND status = 499)"
+NOT_WELL = "ending <> 'complete'"
+"""Of an index as well: most exchanges end well."""
 MARKS: Mapping[Mark, str] = {
     Mark.FAILED: f"(NOT {_CANCELLED} AND (status >= 400 OR {_one_of('ending', FAILED)}))",
     Mark.CANCELLED: _CANCELLED,
@@ -62,44 +64,6 @@ SUMMED = (
 def newest(since: str, limit: str, arrival: str) -> str:
     """The newest records as rows; `arrival` is the column that tells which of two of the same moment came later."""
     return f"{RECORD} WHERE started_at_ns >= {since} ORDER BY started_at_ns DESC, {arrival} DESC LIMIT {limit}"
-
-
-def search(wanted: Wanted, limit: int, before: tuple[int, str] | None, sign: str) -> tuple[str, Row]:
-    """The records that `Wanted.fits`, as rows with the newest first, and the values of the query's placeholders.
-
-    They come in descending order of (started_at_ns, exchange_id), below `before`. `sign` begins the database's numbered
-    placeholders, "?" or "$".
-    """
-    values: list[int | str] = []
-
-    def given(value: int | str) -> str:
-        values.append(value)
-        return f"{sign}{len(values)}"
-
-    equal = (
-        (_MODEL, wanted.model),
-        ("account", wanted.account),
-        ("provider", wanted.provider),
-        ("ending", wanted.ending),
-    )
-    common = [f"{column} = {given(value)}" for column, value in equal if value is not None]
-    if wanted.mark is not None:
-        common.append(MARKS[wanted.mark])
-    common.append(f"started_at_ns >= {given(wanted.since_ns or 0)}")
-    if wanted.until_ns is not None:
-        common.append(f"started_at_ns < {given(wanted.until_ns)}")
-    if before is not None:
-        common.append(f"(started_at_ns, exchange_id) < ({given(before[0])}, {given(before[1])})")
-    page = f"ORDER BY started_at_ns DESC, exchange_id DESC LIMIT {given(limit)}"
-    if wanted.key is None:
-        return f"{RECORD} WHERE {' AND '.join(common)} {page}", values
-    # One half by the index of names, the other by that of ids: with an OR all of a key's records would be sorted.
-    key = given(wanted.key)
-    halves = [
-        f"SELECT * FROM ({RECORD} WHERE {' AND '.join((*own, *common))} {page}) AS half"
-        for own in ([f"key = {key}"], [f"key_id = {key}", f"(key IS NULL OR key <> {key})"])
-    ]
-    return f"{' UNION ALL '.join(halves)} {page}", values
 
 
 def arrived(arrival: str, after: str, among: str, limit: str) -> str:

@@ -4,20 +4,20 @@ import sqlite3
 import time
 from typing import TypeVar, cast
 
-from headgate.stores import rolling
+from headgate.stores import entry_sums, rolling
 from headgate.stores.rollups import Asking
 from headgate.stores.rows import without_surrogates
 
 T = TypeVar("T")
-_PAUSE = 1.0
-"""Seconds that records gather for: the statements cost the same for one as for a hundred."""
 
 
 class Pace:
-    """When it is time to roll: a second after something came; at once while there is more than goes at once."""
+    """When it is time to roll: a while after something came; at once while there is more than goes at once."""
 
-    def __init__(self) -> None:
-        self._due_at: float | None = time.monotonic() + _PAUSE
+    def __init__(self, pause: float = 5.0) -> None:
+        """`pause` is for how many seconds things gather: a sum costs the same whether one is added to it or many."""
+        self._pause = pause
+        self._due_at: float | None = time.monotonic() + pause
 
     @property
     def due(self) -> bool:
@@ -32,11 +32,11 @@ class Pace:
     def more_came(self) -> None:
         """Something was written that may have to be rolled."""
         if self._due_at is None:
-            self._due_at = time.monotonic() + _PAUSE
+            self._due_at = time.monotonic() + self._pause
 
     def went_on(self, rolled: int) -> None:
         """So many records were rolled."""
-        self._due_at = time.monotonic() if rolled == rolling.ROLLED_AT_ONCE else None
+        self._due_at = time.monotonic() if rolled >= rolling.ROLLED_AT_ONCE else None
 
 
 def answered(db: sqlite3.Connection, asking: Asking[T]) -> T:
@@ -68,6 +68,11 @@ def roll(db: sqlite3.Connection, limit: int, now_ns: int) -> int:
     """Add at most `limit` records to the roll-ups, in the transaction that is open; returns how many."""
     _clear(db)
     return answered(db, rolling.roll(limit, now_ns))
+
+
+def keep_entries(db: sqlite3.Connection) -> int:
+    """Add the next entries to their accounts' sums; returns the most of one account's that were."""
+    return answered(db, entry_sums.keep())
 
 
 def prune(db: sqlite3.Connection, before_ns: int, limit: int) -> int:

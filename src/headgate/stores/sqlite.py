@@ -18,10 +18,11 @@ from headgate.ledger.commands import Checkpoint, Command, Resolution
 from headgate.ledger.entries import Account, Counter, Entry, Hold, Outcome
 from headgate.ledger.store import Sums
 from headgate.records import Record, Trail, Wanted
-from headgate.stores import directory_sqlite, ledger_sqlite, queries, rollups_sqlite
+from headgate.stores import directory_sqlite, entry_sums, ledger_sqlite, queries, rollups_sqlite
 from headgate.stores.audit_sqlite import SqliteAudit
 from headgate.stores.queries import Reader, SqliteRecords
 from headgate.stores.rolling import PRUNED_AT_ONCE, ROLLED_AT_ONCE
+from headgate.stores.searching import Found
 from headgate.stores.series import Series, SeriesOf
 from headgate.stores.storable import require_storable, storable
 from headgate.stores.summary import GroupBy, UsageRow
@@ -88,6 +89,10 @@ class SqliteStore(SqliteAudit):
     async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> list[Record]:
         """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
         return await self._ask_aside(lambda db: queries.search(db, wanted, limit, before))
+
+    async def page(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> Found:
+        """The same; fewer where they are hard to find, and where to go on."""
+        return await self._ask_aside(lambda db: queries.page(db, wanted, limit, before))
 
     async def arrived(self, after: int, limit: int, missing: Sequence[int] = ()) -> list[tuple[int, Record]]:
         """At most `limit` records written after a number, each with its number, and those of missed numbers."""
@@ -169,7 +174,11 @@ class SqliteStore(SqliteAudit):
 
     async def sums(self) -> dict[str, Sums]:
         """What each account's entries add up to."""
-        return await self._ask_aside(ledger_sqlite.sums)
+        return await self._ask_aside(lambda db: rollups_sqlite.at_once(db, entry_sums.sums()))
+
+    async def all_sums(self) -> dict[str, Sums]:
+        """The same, from every single entry."""
+        return await self._ask_aside(lambda db: rollups_sqlite.at_once(db, entry_sums.all_sums()))
 
     async def beat(self, node: str, lease_ns: int) -> None:
         """Tell that a gateway process lives, and will tell so again within the lease."""

@@ -1,0 +1,80 @@
+"""What entries add up to, without adding up all of them each time.
+
+Entries are numbered and never change, so the sum of an account's first ones is kept, with the number that it goes up
+to; the question adds those beyond it. Within an account, entries are committed in the order of their numbers, also in
+PostgreSQL, because whoever writes one holds the account's row: what lies below a number that can be seen is all there.
+
+Generators for both databases, like the questions in rollups.py.
+"""
+
+from headgate.ledger.store import Sums
+from headgate.stores.rollups import Asking
+
+# ruff: noqa: S608 - the names are our own; values are always parameters
+
+AT_ONCE = 5_000
+"""Serial numbers from an account's next entry on that go into one transaction, where others wait for it."""
+
+# One look-up for each account: the entries themselves say whose they are, whatever the other tables tell.
+_NAMES = """
+    names (name) AS (
+        SELECT min(account_id) FROM entries
+        UNION ALL
+        SELECT (SELECT min(account_id) FROM entries WHERE account_id > name) FROM names WHERE name IS NOT NULL
+    )
+"""
+
+
+# Where an account's sum stands.
+_KEPT = """
+    kept (name, serial_kept, posted_kept, held_kept) AS (
+        SELECT name, coalesce(serial, 0), coalesce(posted_nanos, 0), coalesce(held_nanos, 0)
+        FROM names LEFT JOIN entry_sums ON account_id = name WHERE name IS NOT NULL
+    )
+"""
+_NEXT = "FROM entries WHERE account_id = name AND serial >= first AND serial < first + ?1"
+_SUMMED = ("max(serial)", "CAST(sum(posted_nanos) AS BIGINT)", "CAST(sum(held_nanos) AS BIGINT)", "count(*)")
+_ADD = """
+    INSERT INTO entry_sums (account_id, serial, posted_nanos, held_nanos) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT (account_id) DO UPDATE SET serial = excluded.serial,
+        posted_nanos = entry_sums.posted_nanos + excluded.posted_nanos,
+        held_nanos = entry_sums.held_nanos + excluded.held_nanos
+"""
+
+
+def _total(column: str) -> str:
+    """An account's sum with what is beyond it: a look-up for each account, never a join over all entries."""
+    beyond = f"SELECT sum({column}) FROM entries WHERE account_id = name AND serial > serial_kept"
+    return f"{column.removesuffix('_nanos')}_kept + CAST(coalesce(({beyond}), 0) AS BIGINT)"
+
+
+def sums() -> Asking[dict[str, Sums]]:
+    """What each account's entries add up to."""
+    totals = ", ".join(_total(column) for column in ("posted_nanos", "held_nanos"))
+    rows = yield f"WITH RECURSIVE {_NAMES}, {_KEPT} SELECT name, {totals} FROM kept", ()
+    return {name: Sums(posted, held) for name, posted, held in rows}
+
+
+def all_sums() -> Asking[dict[str, Sums]]:
+    """The same, from every single entry."""
+    query = (
+        "SELECT account_id, CAST(sum(posted_nanos) AS BIGINT), CAST(sum(held_nanos) AS BIGINT) FROM entries "
+        "GROUP BY account_id"
+    )
+    rows = yield query, ()
+    return {name: Sums(posted, held) for name, posted, held in rows}
+
+
+def keep(at_once: int = AT_ONCE) -> Asking[int]:
+    """Add each account's next entries to its sum; returns the most of one account's that were."""
+    query = f"""
+        WITH RECURSIVE {_NAMES}, {_KEPT},
+        firsts (name, first) AS (
+            SELECT name, (SELECT min(serial) FROM entries WHERE account_id = name AND serial > serial_kept) FROM kept
+        )
+        SELECT name, {", ".join(f"(SELECT {what} {_NEXT})" for what in _SUMMED)} FROM firsts WHERE first IS NOT NULL
+    """
+    rows = yield query, (at_once,)
+    for row in rows:
+        yield (_ADD, row[:4])
+    return max((count for *_, count in rows), default=0)
