@@ -11,7 +11,7 @@ from headgate.config import load
 from headgate.net.asgi import Application
 from headgate.stores.memory import MemoryStore
 from headgate.stores.sqlite import SqliteStore
-from headgate.wiring import build, new_exchange_id
+from headgate.wiring import build, make_redactor, new_exchange_id
 from tests.stores.examples import a_record
 
 
@@ -36,6 +36,41 @@ async def test_a_store_of_the_callers_own() -> None:
     assembly = build(load(None, {"OPENAI_API_KEY": "k"}), store)
     assert assembly.store is store
     await assembly.application.stop()
+
+
+async def test_without_a_rule_no_exchange_meets_a_scribe(tmp_path: Path) -> None:
+    for text, there in (("", False), ('[[audit.bodies]]\ntags = ["audited"]\n', True)):
+        path = tmp_path / "headgate.toml"
+        path.write_text(f'database = "{tmp_path}/records.db"\n[providers.openai]\napi_key = "k"\n{text}')
+        application = build(load(path, {})).application
+        assert (application._gateway.scribe is not None) is there
+        await application.stop()
+
+
+def test_what_the_settings_hold_is_known_for_secrets(tmp_path: Path) -> None:
+    text = """
+        [keys]
+        ci = "a gateway key of theirs"
+        [admin.keys]
+        ops = "an admin key of theirs"
+        [access]
+        secret = "what digests are made with"
+        [metrics]
+        key = "a key that reads metrics"
+        [providers.bedrock]
+        options = { region = "us-east-1" }
+        secrets = { access_key_id = "an-access-key-id", secret_access_key = "a-secret-access-key" }
+        [providers.openai]
+        api_key = "a-providers-own-key"
+        [audit]
+        redact = ['project [a-z]+']
+    """
+    path = tmp_path / "headgate.toml"
+    path.write_text(text)
+    said = ["a gateway key of theirs", "an admin key of theirs", "what digests are made with",
+            "a key that reads metrics", "an-access-key-id", "a-secret-access-key", "a-providers-own-key"]  # fmt: skip
+    redacted = make_redactor(load(path, {})).redact(" | ".join([*said, "project x"]), 1_000)
+    assert redacted.text == " | ".join(["[credential]"] * len(said) + ["[redacted]"])
 
 
 async def test_between_start_and_stop_the_gateway_holds_a_lease() -> None:

@@ -171,7 +171,7 @@ class AuditConformance:
             assert (page.found, page.more is None) == ((), False), "none among the newest, and there is more"
             found, pages = await all_pages(store, TranscriptsWanted(text="needle"), 10)
             assert (found, pages) == ([f"ex_{n:06}" for n in (SCANNED, 3)], 3)
-            found, pages = await all_pages(store, ALL, 201)
+            found, pages = await all_pages(store, ALL, 101)
             assert (len(found), pages) == (count, 5)
 
     async def test_pruning_goes_by_age_and_slices_and_leaves_deeds(self, store_factory: StoreFactory) -> None:

@@ -78,5 +78,5 @@ class TranscriptPage:
     """
 
 
-SCANNED = 500
-"""How many transcripts a search looks through for a text before it answers: some 60 MB of text at most by default."""
+SCANNED = 250
+"""How many transcripts a search looks through for a text before it answers: 32 MB at most by default, some 100 ms."""

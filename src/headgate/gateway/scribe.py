@@ -34,8 +34,8 @@ _PENDING_BYTES = 64 * 1024 * 1024
 _PAUSE_SECONDS = 1.0
 """Between tries to write."""
 _PRUNE_SECONDS = 600.0
-_SLICE = 200
-"""Transcripts that are removed in one transaction."""
+_SLICE = 40
+"""Transcripts that are removed in one transaction, which settlements wait for: 5 MB of text at most by default."""
 _SLICE_PAUSE_SECONDS = 0.1
 _CLOSE_SECONDS = 5.0
 _LARGEST_PATH = 2_000
