@@ -55,11 +55,11 @@ export function spanParams(span: Span): Record<string, string> {
 }
 
 export function spanText(span: Span): string {
-  return span.range === null ? "this stretch of time" : `the last ${RANGE_NAMES[span.range]}`;
+  return span.range === null ? "this stretch of time" : `the last ${RANGE_NAMES[span.range].replace(/^1 /, "")}`;
 }
 
 export function beforeText(span: Span): string {
-  return span.range === null ? "the stretch before it" : `the ${RANGE_NAMES[span.range]} before`;
+  return span.range === null ? "the stretch before it" : `the ${RANGE_NAMES[span.range].replace(/^1 /, "")} before`;
 }
 
 function stepFor(hours: number): Step {

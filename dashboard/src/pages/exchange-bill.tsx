@@ -51,35 +51,37 @@ function markUp(cost: Nanos | null, charge: Nanos | null) {
 
 function Lines({ lines, total, cost }: { lines: PriceLine[]; total: Nanos; cost: Nanos | null }) {
   return (
-    <table>
-      <caption class="hidden">Price lines</caption>
-      <thead>
-        <tr>
-          <th scope="col">Unit</th>
-          <th scope="col" class="end">Quantity</th>
-          <th scope="col" class="end">Rate</th>
-          <th scope="col" class="end">Amount</th>
-        </tr>
-      </thead>
-      <tbody>
-        {lines.map((line, at) => (
-          <tr key={at}>
-            <th scope="row">{unitName(line)}</th>
-            <td class="end">{line.quantity.replace(/\B(?=(\d{3})+(?!\d))/g, ",")}</td>
-            <td class="end">{rateText(line)}</td>
-            <td class="end">{fixed(rounded(lineAmount(line)), 9)}</td>
+    <div class="scroll" role="region" aria-label="Price lines" tabIndex={0}>
+      <table>
+        <caption class="hidden">Price lines</caption>
+        <thead>
+          <tr>
+            <th scope="col">Unit</th>
+            <th scope="col" class="end">Quantity</th>
+            <th scope="col" class="end">Rate</th>
+            <th scope="col" class="end">Amount</th>
           </tr>
-        ))}
-      </tbody>
-      <tfoot>
-        <tr>
-          <th scope="row" colSpan={3}>Sum of the lines</th>
-          <td class="end">
-            <Agrees yes={cost === total} says={cost === total ? "equals the cost" : "is not the cost"} /> {fixed(total, 9)}
-          </td>
-        </tr>
-      </tfoot>
-    </table>
+        </thead>
+        <tbody>
+          {lines.map((line, at) => (
+            <tr key={at}>
+              <th scope="row">{unitName(line)}</th>
+              <td class="end">{line.quantity.replace(/\B(?=(\d{3})+(?!\d))/g, ",")}</td>
+              <td class="end">{rateText(line)}</td>
+              <td class="end">{fixed(rounded(lineAmount(line)), 9)}</td>
+            </tr>
+          ))}
+        </tbody>
+        <tfoot>
+          <tr>
+            <th scope="row" colSpan={3}>Sum of the lines</th>
+            <td class="end">
+              <Agrees yes={cost === total} says={cost === total ? "equals the cost" : "is not the cost"} /> {fixed(total, 9)}
+            </td>
+          </tr>
+        </tfoot>
+      </table>
+    </div>
   );
 }
 

@@ -38,35 +38,37 @@ export function Ledger({ exchange, hold, entries }: { exchange: Exchange; hold: 
       hint={<>account <a href={hrefOf("/accounts", exchange.account)}>{exchange.account}</a></>}
       actions={<Badge tone={hold.state === "open" ? "warn" : "plain"}>{hold.state}</Badge>}
     >
-      <table>
-        <caption class="hidden">Entries of the hold</caption>
-        <thead>
-          <tr>
-            <th scope="col">Entry</th>
-            <th scope="col" class="rank-2">Time</th>
-            <th scope="col" class="end">Balance</th>
-            <th scope="col" class="end">Held</th>
-          </tr>
-        </thead>
-        <tbody>
-          {inTime.map((entry) => (
-            <tr key={entry.serial}>
-              <th scope="row">{ENTRY_KINDS[entry.kind]} {entry.note !== "" && <small>{entry.note}</small>}</th>
-              <td class="rank-2"><When at={entry.at} /></td>
-              <td class="end">{signed(entry.posted_usd)}</td>
-              <td class="end">{signed(entry.held_usd)}</td>
+      <div class="scroll" role="region" aria-label="Entries of the hold" tabIndex={0}>
+        <table>
+          <caption class="hidden">Entries of the hold</caption>
+          <thead>
+            <tr>
+              <th scope="col">Entry</th>
+              <th scope="col" class="rank-2">Time</th>
+              <th scope="col" class="end">Balance</th>
+              <th scope="col" class="end">Held</th>
             </tr>
-          ))}
-        </tbody>
-        <tfoot>
-          <tr>
-            <th scope="row">Sum</th>
-            <td class="rank-2" />
-            <td class="end">{amount(posted)}</td>
-            <td class="end">{amount(held)}</td>
-          </tr>
-        </tfoot>
-      </table>
+          </thead>
+          <tbody>
+            {inTime.map((entry) => (
+              <tr key={entry.serial}>
+                <th scope="row">{ENTRY_KINDS[entry.kind]} {entry.note !== "" && <small>{entry.note}</small>}</th>
+                <td class="rank-2"><When at={entry.at} /></td>
+                <td class="end">{signed(entry.posted_usd)}</td>
+                <td class="end">{signed(entry.held_usd)}</td>
+              </tr>
+            ))}
+          </tbody>
+          <tfoot>
+            <tr>
+              <th scope="row">Sum</th>
+              <td class="rank-2" />
+              <td class="end">{amount(posted)}</td>
+              <td class="end">{amount(held)}</td>
+            </tr>
+          </tfoot>
+        </table>
+      </div>
       <p class={`verdict-line ${agrees ? "good" : "bad"}`}>
         <Agrees yes={agrees} says="" />
         {agrees

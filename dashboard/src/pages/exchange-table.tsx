@@ -63,20 +63,21 @@ const COLUMNS: Column<Exchange>[] = [
     name: "ending", title: "Ending", rank: 2, sort: (row) => row.ending, csv: (row) => [row.ending, ...row.flags].join(" "),
     cell: (row) => (
       <span class="badges">
-        <EndingBadge ending={row.ending} />
+        <EndingBadge ending={row.ending} why={row.error ?? row.in_stream_error} />
         {row.flags.filter((flag) => flag !== row.ending).map((flag) => (
           <Badge key={flag} tone="warn" title={flagSays(flag)}>{flag.split(":")[0]}</Badge>
         ))}
       </span>
     ),
   },
+  { name: "error", title: "Error", unseen: true, csv: (row) => row.error ?? row.in_stream_error, cell: (row) => row.error },
   { name: "status", title: "Status", rank: 2, align: "end", sort: (row) => row.status, csv: (row) => row.status, cell: (row) => (row.status < 400 ? row.status : <b class="failed">{row.status}</b>) },
   {
-    name: "input", title: "Input", rank: 2, align: "end", sort: (row) => tokensOf(row, "input_tokens").value,
+    name: "input", title: "Input", rank: 3, align: "end", sort: (row) => tokensOf(row, "input_tokens").value,
     csv: (row) => tokensOf(row, "input_tokens").value, cell: (row) => <Tokens exchange={row} side="input_tokens" />,
   },
   {
-    name: "output", title: "Output", rank: 2, align: "end", sort: (row) => tokensOf(row, "output_tokens").value,
+    name: "output", title: "Output", rank: 3, align: "end", sort: (row) => tokensOf(row, "output_tokens").value,
     csv: (row) => tokensOf(row, "output_tokens").value, cell: (row) => <Tokens exchange={row} side="output_tokens" />,
   },
   { name: "cost", title: "Cost", csvTitle: "Cost (USD)", align: "end", sort: (row) => nanosOf(row.cost_usd), csv: (row) => row.cost_usd, cell: (row) => <Money usd={row.cost_usd} decimals={6} /> },

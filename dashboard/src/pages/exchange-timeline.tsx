@@ -24,7 +24,7 @@ export function barsOf(exchange: Exchange, settledAt: number | null): Bar[] {
     const status = attempt.status === null ? "no answer" : `status ${attempt.status}`;
     const turn = last && first !== null ? Math.min(Math.max(first, attempt.started_ns), attempt.ended_ns) : attempt.ended_ns;
     const failed = attempt.error !== null || (attempt.status ?? 500) >= 400;
-    bars.push({ name, from: attempt.started_ns, to: turn, tone: failed && !last ? "failed" : "wait", note: `${status}, ${duration(turn - attempt.started_ns)}${attempt.error === null ? "" : `: ${attempt.error}`}` });
+    bars.push({ name, from: attempt.started_ns, to: turn, tone: failed && !last ? "failed" : "wait", note: `${status}, ${duration(turn - attempt.started_ns)}${attempt.error === null || attempt.error === exchange.error ? "" : `: ${attempt.error}`}` });
     if (last && first !== null && turn < attempt.ended_ns) {
       bars.push({ name: exchange.streamed ? "streamed" : "answer passed on", from: turn, to: attempt.ended_ns, tone: failed ? "failed" : "stream", note: duration(attempt.ended_ns - turn) });
     }

@@ -49,25 +49,27 @@ export function UsagePanel({ exchange }: { exchange: Exchange }) {
   const odd = Object.entries(exchange.anomalies);
   return (
     <Panel title="Usage" actions={<Badge tone={BASIS_TONE[exchange.basis]} title={basisSays(exchange)}>{exchange.basis === "none" ? "unmetered" : exchange.basis}</Badge>}>
-      <table>
-        <caption class="hidden">Usage by kind</caption>
-        <thead>
-          <tr>
-            <th scope="col">Kind</th>
-            <th scope="col" class="end">Reported</th>
-            <th scope="col" class="end">Estimated</th>
-          </tr>
-        </thead>
-        <tbody>
-          {[...rows, ...legs].map((row) => (
-            <tr key={row.name}>
-              <th scope="row" class={row.part === true ? "part" : ""}>{row.part === true ? `of it ${row.name}` : row.name}</th>
-              <td class="end"><Count value={row.value} /></td>
-              <td class="end">{row.guess === undefined ? "" : row.guess === null ? <Unknown what="not needed" /> : <>≈ <Count value={row.guess} /></>}</td>
+      <div class="scroll" role="region" aria-label="Usage by kind" tabIndex={0}>
+        <table>
+          <caption class="hidden">Usage by kind</caption>
+          <thead>
+            <tr>
+              <th scope="col">Kind</th>
+              <th scope="col" class="end">Reported</th>
+              <th scope="col" class="end">Estimated</th>
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {[...rows, ...legs].map((row) => (
+              <tr key={row.name}>
+                <th scope="row" class={row.part === true ? "part" : ""}>{row.part === true ? `of it ${row.name}` : row.name}</th>
+                <td class="end"><Count value={row.value} /></td>
+                <td class="end">{row.guess === undefined ? "" : row.guess === null ? <Unknown what="not needed" /> : <>≈ <Count value={row.guess} /></>}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
       {odd.length > 0 && (
         <p class="odd">
           Oddities in the answer: {odd.map(([name, times]) => <Badge key={name} tone="warn">{name}{times > 1 ? ` ×${times}` : ""}</Badge>)}

@@ -32,13 +32,12 @@ function labelOf(group: SeriesGroup, by: By): string {
   return group.others ? "all others" : (group.name ?? `no ${by}`);
 }
 
-export function SpendChart({ span, total, stamp }: { span: Span; total: Total; stamp: unknown }) {
+export function SpendChart({ span, total, stamp }: { span: Span; total: Total; stamp: string }) {
   const by = BYS.find(([name]) => name === query.value.get("by"))?.[0] ?? "model";
   const form = query.value.get("form") === "lines" ? "lines" : "columns";
   const since = rfc(span.since);
   const until = span.until === null ? undefined : rfc(span.until);
-  const turn = useMemo(() => ({ at: Date.now() }), [stamp]);
-  const loaded = useLoad(`${by} ${since} ${until ?? ""} ${turn.at}`, (signal) =>
+  const loaded = useLoad(`${by} ${since} ${until ?? ""} ${stamp}`, (signal) =>
     sums.series({ by, step: span.step, since, until, top: 8 }, signal),
   );
   const actions = (

@@ -30,6 +30,12 @@ function most(rows: UsageRow[], name: "model" | "key" | "provider", total: Total
   return { ...best, share: share(Number((best.cost * 10_000n) / total.cost), 10_000) };
 }
 
+function compared(ratio: number): string {
+  if (ratio === 0) return "as much as in";
+  const text = changeText(ratio).replace(/^[+−×]/, "");
+  return ratio >= 2 ? `${text} times as much as in` : `${ratio > 0 ? "up" : "down"} ${text} against`;
+}
+
 export function Sentence({ overview, total, earlier }: Props) {
   const params = spanParams(overview.span);
   const ratio = change(total.cost, earlier.cost);
@@ -39,7 +45,7 @@ export function Sentence({ overview, total, earlier }: Props) {
   return (
     <p class="sentence">
       <Money nanos={total.cost} /> spent in {spanText(overview.span)}
-      {ratio !== null && <>, {ratio === 0 ? "as much as in" : `${ratio > 0 ? "up" : "down"} ${changeText(ratio).replace(/^[+−]/, "")} against`} {beforeText(overview.span)}</>}.
+      {ratio !== null && <>, {compared(ratio)} {beforeText(overview.span)}</>}.
       {parts.length > 0 && " Most of it "}
       {parts.map(({ name, found }, at) => (
         <span key={name}>
@@ -83,7 +89,7 @@ export function Figures({ overview, total, earlier }: Props) {
       <Figure
         name="Errors" to={href("/exchanges", { ...params, mark: "failed" })} value={share(total.errors, total.exchanges)}
         was={was(earlier.errors, earlier.exchanges)} worse={worse(total.errors, total.exchanges, earlier.errors, earlier.exchanges)}
-        values={line((row) => row.errors)} note={<><Count value={total.errors} /> requests</>}
+        values={line((row) => row.errors)} note={plural(total.errors, "request")}
       />
       <Figure
         name="Unmetered" to={href("/exchanges", { ...params, mark: "unmetered" })}

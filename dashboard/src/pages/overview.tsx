@@ -13,6 +13,7 @@ import { Empty, With } from "../parts/notice.tsx";
 import { Head } from "../parts/panel.tsx";
 import { RangePicker } from "../parts/range.tsx";
 import { Ago, Code } from "../parts/text.tsx";
+import { Attention } from "./overview-attention.tsx";
 import { RequestsChart, SpendChart, TokensChart } from "./overview-charts.tsx";
 import { Figures, Sentence } from "./overview-figures.tsx";
 import { Tops } from "./overview-tops.tsx";
@@ -26,6 +27,8 @@ export interface Overview {
   by: Record<By, UsageRow[]>;
   earlier: UsageRow[];
   health: Health | null;
+  /** When it was loaded. */
+  at: string;
 }
 
 async function load(span: Span, now: Date, signal: AbortSignal): Promise<Overview> {
@@ -39,7 +42,7 @@ async function load(span: Span, now: Date, signal: AbortSignal): Promise<Overvie
     ...BYS.map((by) => sums.usage(by, since, until, signal)),
   ]);
   const by = Object.fromEntries(BYS.map((name, at) => [name, groups[at]?.rows ?? []])) as Record<By, UsageRow[]>;
-  return { span, series, by, earlier: earlier.rows, health };
+  return { span, series, by, earlier: earlier.rows, health, at: now.toISOString() };
 }
 
 export function OverviewPage() {
@@ -75,7 +78,8 @@ function Shown({ overview }: { overview: Overview }) {
       <Sentence overview={overview} total={total} earlier={earlier} />
       <Figures overview={overview} total={total} earlier={earlier} />
       <Trust total={total} health={overview.health} params={params} />
-      <SpendChart span={overview.span} total={total} stamp={overview} />
+      <Attention series={overview.series} stamp={overview.at} />
+      <SpendChart span={overview.span} total={total} stamp={overview.at} />
       <div class="halves">
         <RequestsChart series={overview.series} />
         <TokensChart series={overview.series} />

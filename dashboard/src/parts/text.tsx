@@ -73,10 +73,10 @@ export function Badge({ tone = "plain", title, children }: { tone?: Tone; title?
   );
 }
 
-export function EndingBadge({ ending }: { ending: Ending }) {
+export function EndingBadge({ ending, why = null }: { ending: Ending; why?: string | null }) {
   const { name, tone, says } = ENDINGS[ending] ?? { name: ending, tone: "plain", says: ending };
   return (
-    <Badge tone={tone} title={says}>
+    <Badge tone={tone} title={why ?? says}>
       {name}
     </Badge>
   );
