@@ -35,6 +35,8 @@ SECRET = b"a secret of the tests' own"
 MARKUP = Markup.parse("20%")
 NODE = "history"
 AT_ONCE = 400
+GOLDEN = 0.6180339887
+"""Its multiples, less their whole parts, are spread so evenly that some of every band come in any hundred."""
 
 _Picked = TypeVar("_Picked", "Model", "Caller")
 
@@ -141,7 +143,7 @@ class History:
         spike = [(spike_at + chance.randrange(2 * HOUR), OPUS, SPIKE) for _ in range(self.exchanges // 160)]
         asked = sorted([*plain, *spike], key=lambda one: one[0])
         return [
-            _record(chance, _Asked(f"ex_{self.seed:02x}{n:06x}", at, model, caller), self.book)
+            _record(chance, _Asked(n, f"ex_{self.seed:02x}{n:06x}", at, model, caller), self.book)
             for n, (at, model, caller) in enumerate(asked)
             if at < self.now_ns - 5 * SECOND
         ]
@@ -247,6 +249,7 @@ def _pick(chance: random.Random, of: Sequence[_Picked]) -> _Picked:
 
 @dataclass(frozen=True)
 class _Asked:
+    n: int
     exchange_id: str
     at: int
     model: Model
@@ -255,7 +258,7 @@ class _Asked:
 
 def _record(chance: random.Random, asked: _Asked, book: PriceBook) -> Record:
     exchange_id, at, model, caller = asked.exchange_id, asked.at, asked.model, asked.caller
-    ending, status, basis = _fate(chance, model)
+    ending, status, basis = _fate(chance, model, asked.n)
     usage = _usage(chance, model)
     reading = _reading(model, exchange_id, ending, basis, usage)
     error = _error(ending, status, model)
@@ -279,10 +282,10 @@ def _record(chance: random.Random, asked: _Asked, book: PriceBook) -> Record:
     )  # fmt: skip
 
 
-def _fate(chance: random.Random, model: Model) -> tuple[Ending, int, Basis]:
-    """How it ends; a provider that reports nothing has its figures estimated."""
+def _fate(chance: random.Random, model: Model, n: int) -> tuple[Ending, int, Basis]:
+    """How it ends; a provider that reports nothing has its figures estimated. Each day has some of each."""
     silent = model.provider == "groq" and chance.random() < 0.06
-    dice = chance.random()
+    dice = n * GOLDEN % 1
     for below, ending, status, basis in (
         (0.012, Ending.REFUSED, 429, Basis.NONE), (0.017, Ending.REFUSED, 400, Basis.NONE),
         (0.021, Ending.NEVER_SENT, 402, Basis.NONE), (0.024, Ending.NEVER_SENT, 502, Basis.NONE),

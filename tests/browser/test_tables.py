@@ -79,7 +79,7 @@ async def test_the_rows_shown_as_csv(browser: Browser, history: Gateway, tmp_pat
         rows = await saved(page, "button", "These rows as CSV", tmp_path)
         wanted = await kept(history)
         assert [row["Exchange"] for row in rows] == [record.exchange_id for record in wanted]
-        costs = [None if row["Cost"] == "" else int(Decimal(row["Cost"]).scaleb(9)) for row in rows]
+        costs = [None if row["Cost (USD)"] == "" else int(Decimal(row["Cost (USD)"]).scaleb(9)) for row in rows]
         assert costs == [record.bill.cost_nanos for record in wanted]
         assert [row["Ending"].split()[0] for row in rows] == [str(record.ending) for record in wanted]
 

@@ -7,6 +7,7 @@ import { usePages } from "../app/pages.ts";
 import { href, query, setQuery } from "../app/router.ts";
 import { spanOf } from "../lib/span.ts";
 import { rfc } from "../lib/time.ts";
+import { FilterField } from "../parts/filter.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Empty, Failure, Waiting } from "../parts/notice.tsx";
 import { Head, Panel } from "../parts/panel.tsx";
@@ -54,10 +55,7 @@ export function AuditPage() {
       </Head>
       <div class="filters" role="search" aria-label="Filters of the audit log">
         {FILTERS.map(([name, label]) => (
-          <label key={name} class={params.has(name) ? "set" : ""}>
-            {label}
-            <input value={params.get(name) ?? ""} placeholder="any" spellcheck={false} onChange={(event) => setQuery({ [name]: event.currentTarget.value.trim() })} />
-          </label>
+          <FilterField key={name} name={name} label={label} value={params.get(name) ?? ""} />
         ))}
       </div>
       <Panel

@@ -9,6 +9,7 @@ import { href, query, setQuery } from "../app/router.ts";
 import { ENDINGS, MARKS } from "../lib/endings.ts";
 import { type Span, spanOf } from "../lib/span.ts";
 import { rfc } from "../lib/time.ts";
+import { FilterField } from "../parts/filter.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Empty } from "../parts/notice.tsx";
 import { Head, Panel } from "../parts/panel.tsx";
@@ -100,21 +101,7 @@ function NameFilter({ name, value, span }: { name: By; value: string; span: Span
     const usage = await sums.usage(name, rfc(span.since), undefined, signal);
     return usage.rows.map((row) => row[name]).filter((found): found is string => typeof found === "string");
   });
-  const list = `known-${name}`;
-  return (
-    <label class={value === "" ? "" : "set"}>
-      {name[0]!.toUpperCase() + name.slice(1)}
-      <input
-        list={list}
-        value={value}
-        placeholder="any"
-        spellcheck={false}
-        autocomplete="off"
-        onChange={(event) => setQuery({ [name]: event.currentTarget.value.trim() })}
-      />
-      <datalist id={list}>{known.value?.map((text) => <option key={text} value={text} />)}</datalist>
-    </label>
-  );
+  return <FilterField name={name} label={name[0]!.toUpperCase() + name.slice(1)} value={value} known={known.value ?? []} />;
 }
 
 interface SelectProps {

@@ -89,7 +89,7 @@ export function Figures({ overview, total, earlier }: Props) {
       <Figure
         name="Errors" to={href("/exchanges", { ...params, mark: "failed" })} value={share(total.errors, total.exchanges)}
         was={was(earlier.errors, earlier.exchanges)} worse={worse(total.errors, total.exchanges, earlier.errors, earlier.exchanges)}
-        values={line((row) => row.errors)} note={plural(total.errors, "request")}
+        values={line((row) => row.errors)} note={<><Count value={total.errors} /> {total.errors === 1 ? "request" : "requests"}</>}
       />
       <Figure
         name="Unmetered" to={href("/exchanges", { ...params, mark: "unmetered" })}

@@ -6,9 +6,10 @@ import { gateway } from "../api/client.ts";
 import type { Model, Price, Provider, Rate } from "../api/types.ts";
 import { useLoad } from "../app/load.ts";
 import { usePages } from "../app/pages.ts";
-import { href, query, setQuery } from "../app/router.ts";
+import { href, query } from "../app/router.ts";
 import { brief } from "../lib/numbers.ts";
 import { Dialog } from "../parts/dialog.tsx";
+import { FilterField } from "../parts/filter.tsx";
 import { Empty, Failure, Waiting, With } from "../parts/notice.tsx";
 import { Head, Panel } from "../parts/panel.tsx";
 import { type Column, Table } from "../parts/table.tsx";
@@ -69,10 +70,7 @@ function Models() {
   return (
     <Panel title="Models" hint="Dollars for a million tokens, on standard terms, at this moment.">
       <div class="filters" role="search" aria-label="Search of models">
-        <label>
-          Model or provider
-          <input type="search" value={search} placeholder="any" spellcheck={false} onInput={(event) => setQuery({ search: event.currentTarget.value.trim() })} />
-        </label>
+        <FilterField name="search" label="Model or provider" value={search} eager />
       </div>
       {listed.error !== null && <Failure error={listed.error} again={listed.again} />}
       {listed.first ? (

@@ -4,10 +4,11 @@ import { transcripts } from "../api/client.ts";
 import { address } from "../api/http.ts";
 import type { Heading } from "../api/types.ts";
 import { usePages } from "../app/pages.ts";
-import { href, hrefOf, query, setQuery } from "../app/router.ts";
+import { href, hrefOf, query } from "../app/router.ts";
 import { bytes } from "../lib/numbers.ts";
 import { spanOf } from "../lib/span.ts";
 import { rfc } from "../lib/time.ts";
+import { FilterField } from "../parts/filter.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Empty, Failure, Waiting } from "../parts/notice.tsx";
 import { Head, Panel } from "../parts/panel.tsx";
@@ -42,10 +43,7 @@ export function TranscriptsPage() {
       </Head>
       <div class="filters" role="search" aria-label="Search of transcripts">
         {([["text", "Text in it", text], ["key", "Key", key]] as const).map(([name, label, value]) => (
-          <label key={name} class={value === undefined ? "" : "set"}>
-            {label}
-            <input type="search" value={value ?? ""} placeholder="any" spellcheck={false} onChange={(event) => setQuery({ [name]: event.currentTarget.value.trim() })} />
-          </label>
+          <FilterField key={name} name={name} label={label} value={value ?? ""} />
         ))}
       </div>
       <Panel title="Newest first" actions={<a class="button" download href={address("/transcripts/export", filter)}><Icon name="save" size={14} /> All as JSON lines</a>}>

@@ -63,11 +63,11 @@ function Custom({ span, close }: { span: Span; close: () => void }) {
     <form class="popover" onSubmit={submit} aria-label="Range of one's own">
       <label>
         <span>From</span>
-        <input ref={first} type="datetime-local" name="since" required value={toInput(span.since)} />
+        <input ref={first} type="datetime-local" name="since" required defaultValue={toInput(span.since)} />
       </label>
       <label>
         <span>Until <span class="hint">(empty: now)</span></span>
-        <input type="datetime-local" name="until" value={span.until === null ? "" : toInput(span.until)} />
+        <input type="datetime-local" name="until" defaultValue={span.until === null ? "" : toInput(span.until)} />
       </label>
       {wrong && <p class="wrong" role="alert">The end has to come after the beginning.</p>}
       <div class="actions">
