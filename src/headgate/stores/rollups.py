@@ -35,9 +35,9 @@ NAMED: Mapping[GroupBy | None, str] = {
 """What a record's roll-ups are called, as `written_name` does."""
 ADDED = ", ".join(f"CAST(sum({name}) AS BIGINT)" for name in SUMS)
 """PostgreSQL sums 64-bit integers as decimals."""
-_UNROLLED = "unrolled CROSS JOIN records WHERE id = exchange_id"
-"""The order matters to SQLite: it looks up the records of the few."""
-ROLLED = "records WHERE NOT EXISTS (SELECT 1 FROM unrolled WHERE id = exchange_id)"
+_UNROLLED = "unrolled CROSS JOIN records WHERE id = exchange_id AND id >= ''"
+"""The order matters to SQLite: it looks up the records of the few. The empty text has PostgreSQL go by the index."""
+ROLLED = "records WHERE NOT EXISTS (SELECT 1 FROM unrolled WHERE id = exchange_id AND id >= '')"
 
 
 def usage(since_ns: int | None, until_ns: int | None, by: GroupBy) -> Asking[list[UsageRow]]:
