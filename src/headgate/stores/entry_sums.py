@@ -66,7 +66,7 @@ def all_sums() -> Asking[dict[str, Sums]]:
 
 
 def keep(at_once: int = AT_ONCE) -> Asking[int]:
-    """Add each account's next entries to its sum; returns the most of one account's that were."""
+    """Add each account's next entries to its sum; returns how many."""
     query = f"""
         WITH RECURSIVE {_NAMES}, {_KEPT},
         firsts (name, first) AS (
@@ -77,4 +77,4 @@ def keep(at_once: int = AT_ONCE) -> Asking[int]:
     rows = yield query, (at_once,)
     for row in rows:
         yield (_ADD, row[:4])
-    return max((count for *_, count in rows), default=0)
+    return sum(count for *_, count in rows)

@@ -71,7 +71,7 @@ def roll(db: sqlite3.Connection, limit: int, now_ns: int) -> int:
 
 
 def keep_entries(db: sqlite3.Connection) -> int:
-    """Add the next entries to their accounts' sums; returns the most of one account's that were."""
+    """Add the next entries to their accounts' sums; returns how many."""
     return answered(db, entry_sums.keep())
 
 
