@@ -65,7 +65,7 @@ SELECT
 """
 # What a table once held counts as its size until it is made anew: the few records that wait to be rolled up would be
 # looked for in the room of the millions that waited when roll-ups were new.
-_BY_INDEX = "SET LOCAL enable_seqscan = off"
+_BY_INDEX = "SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)"
 _SCHEMES = {"postgresql", "postgres"}
 _HOSTS = re.compile(r"(([\w.%-]*|\[[\w.:%]+\])(:\d+)?(,|$))*")
 
