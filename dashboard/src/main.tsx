@@ -5,8 +5,14 @@ import "./style/tokens.css";
 import "./style/base.css";
 import "./style/shell.css";
 import "./style/parts.css";
+import "./style/tables.css";
+import "./style/forms.css";
 import "./style/charts.css";
-import "./style/pages.css";
+import "./style/overview.css";
+import "./style/exchange.css";
+import "./style/office.css";
+import "./style/gateway.css";
+import "./style/narrow.css";
 
 import { App } from "./app/app.tsx";
 import { startRouter } from "./app/router.ts";

@@ -36,6 +36,8 @@ test("a sum of nothing known is not known", () => {
 test("an axis has as many decimals as its steps need", () => {
   assert.equal(axisDollars(1500, 500), "$1,500");
   assert.equal(axisDollars(0.25, 0.05), "$0.25");
+  assert.equal(axisDollars(7.5, 2.5), "$7.50");
+  assert.equal(axisDollars(0.025, 0.025), "$0.025");
   assert.equal(axisDollars(0.3, 0.1), "$0.30");
   assert.equal(axisDollars(0.0005, 0.0005), "$0.0005");
   assert.equal(axisDollars(0, 0.1), "$0");

@@ -13,6 +13,8 @@ test("counts", () => {
   assert.equal(brief(null), "–");
   assert.equal(axisCount(1_500_000), "1.5 M");
   assert.equal(axisCount(20_000), "20 k");
+  assert.equal(axisCount(12_500), "12.5 k");
+  assert.equal(axisCount(2.5), "");
   assert.equal(sumOf([null, undefined]), null);
   assert.equal(bytes(4_200), "4.2 kB");
 });

@@ -55,8 +55,17 @@ export function pixels(nanos: Nanos | null): number | null {
 /** A label on an axis of dollars. */
 export function axisDollars(value: number, step: number): string {
   if (value === 0) return "$0";
-  const decimals = step >= 1 || step === 0 ? 0 : Math.min(9, Math.max(2, Math.ceil(-Math.log10(step) - 1e-9)));
+  const decimals = decimalsOf(step);
   return `$${value.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals })}`;
+}
+
+/** As many decimals as tell all multiples of a step apart: none for whole dollars, or else cents at least. */
+function decimalsOf(step: number): number {
+  for (let decimals = 0; decimals < 9; decimals += 1) {
+    const scaled = step * 10 ** decimals;
+    if (Math.abs(scaled - Math.round(scaled)) < 1e-6 * scaled) return decimals === 0 ? 0 : Math.max(2, decimals);
+  }
+  return 9;
 }
 
 /** What an operator may type as an amount: "12", "12.5", "$1,200.50"; null if it is none. */

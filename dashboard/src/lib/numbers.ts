@@ -23,8 +23,9 @@ export function brief(value: number | null | undefined): string {
   return whole.format(value);
 }
 
-/** A label on an axis of counts: "1.5 M", without what the steps do not need. */
+/** A label on an axis of counts: "1.5 M", without what the steps do not need; nothing at half a thing. */
 export function axisCount(value: number): string {
+  if (!Number.isInteger(value)) return "";
   return brief(value).replace(/(\.\d*?)0+ /, "$1 ").replace(". ", " ");
 }
 
