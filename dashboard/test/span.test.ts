@@ -22,6 +22,16 @@ test("a stretch of one's own", () => {
   assert.equal(of("since=2026-11-20T10:30:00Z&until=2026-11-19T00:00:00Z").range, "7d");
 });
 
+test("a stretch of one's own is of whole steps for a chart, and as it is for a list", () => {
+  const query = new URLSearchParams("since=2026-11-01T10:30:00Z&until=2026-11-20T12:00:00Z");
+  const chart = spanOf(query, now);
+  assert.equal(chart.step, "day");
+  assert.equal(chart.since.toISOString(), "2026-11-01T00:00:00.000Z");
+  assert.equal(chart.until?.toISOString(), "2026-11-21T00:00:00.000Z");
+  const list = spanOf(query, now, undefined, true);
+  assert.deepEqual(spanParams(list), { since: "2026-11-01T10:30:00Z", until: "2026-11-20T12:00:00Z" });
+});
+
 test("the stretch before is as long", () => {
   const past = before(of("range=24h"), now);
   assert.equal(past.until.toISOString(), "2026-11-20T17:00:00.000Z");

@@ -28,13 +28,17 @@ export function stepSeconds(step: Step): number {
   return SECONDS[step];
 }
 
-/** The stretch that an address names; `fallback` where it names none. Begins with a whole step. */
-export function spanOf(query: URLSearchParams, now: Date, fallback: Range = DEFAULT_RANGE): Span {
+/**
+ * The stretch that an address names; `fallback` where it names none. It is made of whole steps, so that a chart's
+ * columns add up to the sums beside it; but for lists, which show a stretch of one's own as it is.
+ */
+export function spanOf(query: URLSearchParams, now: Date, fallback: Range = DEFAULT_RANGE, list = false): Span {
   const since = moment(query.get("since"));
   const until = moment(query.get("until"));
   if (since !== null && (until === null || until > since)) {
     const step = stepFor(((until ?? now).getTime() - since.getTime()) / 3_600_000);
-    return { range: null, since: floored(since, step), until, step };
+    if (list) return { range: null, since, until, step };
+    return { range: null, since: floored(since, step), until: until === null ? null : raised(until, step), step };
   }
   const named = RANGES.find((range) => range === query.get("range")) ?? fallback;
   const step = stepFor(HOURS[named]);
@@ -69,6 +73,11 @@ function stepFor(hours: number): Step {
 function floored(at: Date, step: Step): Date {
   const unit = SECONDS[step] * 1000;
   return new Date(Math.floor(at.getTime() / unit) * unit);
+}
+
+function raised(at: Date, step: Step): Date {
+  const unit = SECONDS[step] * 1000;
+  return new Date(Math.ceil(at.getTime() / unit) * unit);
 }
 
 function moment(text: string | null): Date | null {

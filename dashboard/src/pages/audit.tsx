@@ -39,7 +39,7 @@ const COLUMNS: Column<Deed>[] = [
 
 export function AuditPage() {
   const params = query.value;
-  const span = spanOf(params, new Date(), "30d");
+  const span = spanOf(params, new Date(), "30d", true);
   const filter = {
     since: rfc(span.since),
     until: span.until === null ? undefined : rfc(span.until),

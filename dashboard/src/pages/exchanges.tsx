@@ -28,7 +28,7 @@ function filterOf(params: URLSearchParams, span: Span): ExchangeFilter {
 
 export function ExchangesPage() {
   const params = query.value;
-  const span = spanOf(params, new Date());
+  const span = spanOf(params, new Date(), undefined, true);
   const key = ["range", "since", "until", ...FILTERS].map((name) => params.get(name) ?? "").join("\n");
   const filter = filterOf(params, span);
   const listed = usePages(key, (cursor, signal) => operations.list(filter, { limit: PAGE, cursor }, signal));

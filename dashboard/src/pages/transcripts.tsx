@@ -31,7 +31,7 @@ const COLUMNS: Column<Heading>[] = [
 
 export function TranscriptsPage() {
   const params = query.value;
-  const span = spanOf(params, new Date(), "7d");
+  const span = spanOf(params, new Date(), "7d", true);
   const [key, text] = [params.get("key") ?? undefined, params.get("text") ?? undefined];
   const filter = { since: rfc(span.since), until: span.until === null ? undefined : rfc(span.until), key, text };
   const listed = usePages([stampOf(span), key, text].join("\n"), (cursor, signal) => transcripts.list(filter, { limit: 50, cursor }, signal));
