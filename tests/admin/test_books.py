@@ -1,4 +1,4 @@
-"""The check of the books, against a ledger that is right, one that was tampered with, and one in motion."""
+"""The check of the books, against a ledger that is right and one that was tampered with."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,24 +11,14 @@ from headgate.stores.memory import MemoryStore
 
 
 class Watched(MemoryStore):
-    """A store in which something may happen after each look at the sums, or that tells other balances than it has."""
+    """A store that tells other balances than it has."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.meanwhile: Callable[[int], Post | None] = lambda _: None
-        self.looks = 0
         self.told: Callable[[Account], Account] = lambda account: account
 
     async def accounts(self) -> list[Account]:
         return [self.told(account) for account in await super().accounts()]
-
-    async def sums(self) -> dict[str, Sums]:
-        self.looks += 1
-        sums = await super().sums()
-        happens = self.meanwhile(self.looks)
-        if happens is not None:
-            await self.submit(happens)
-        return sums
 
 
 async def filled() -> Watched:
@@ -72,17 +62,3 @@ async def test_an_account_that_is_gone_is_wrong() -> None:
         ("acme", Verdict.WRONG),
         ("empty", Verdict.RIGHT),
     ]
-
-
-async def test_money_that_moves_meanwhile_is_no_fault() -> None:
-    store = await filled()
-    store.meanwhile = lambda look: Post(f"m{look}", "acme", EntryKind.TOP_UP, 1, 9) if look < 3 else None
-    findings = await check_books(store)
-    assert [finding.verdict for finding in findings] == [Verdict.RIGHT, Verdict.RIGHT]
-    assert store.looks == 3
-
-
-async def test_money_that_never_stands_still_proves_nothing() -> None:
-    store = await filled()
-    store.meanwhile = lambda look: Post(f"m{look}", "acme", EntryKind.TOP_UP, 1, 9)
-    assert [finding.verdict for finding in await check_books(store)] == [Verdict.MOVING, Verdict.RIGHT]

@@ -283,7 +283,7 @@ async def audited(store: Store) -> dict[str, list[Book]]:
     assert await store.open_holds() == []
     account = await store.account(ACCOUNT)
     assert account is not None
-    sums = (await store.sums())[ACCOUNT]
+    sums = (await store.trial()).entries[ACCOUNT]
     assert (sums.posted_nanos, sums.held_nanos) == (account.posted_nanos, account.held_nanos)
     assert account.held_nanos == 0
     entries = [entry for _, entry in await store.entries(ACCOUNT, limit=1_000_000)]

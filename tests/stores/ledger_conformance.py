@@ -62,7 +62,7 @@ class LedgerConformance:
         async with store_factory.open_store() as store:
             assert await store.account("acme") is None
             assert await store.accounts() == []
-            assert await store.sums() == {}
+            assert (await store.trial()).entries == {}
             await store.submit(OpenAccount("zeta", AccountKind.POSTPAID, 1, limit_nanos=LARGEST_NANOS))
             outcome = await store.submit(PREPAID)
             assert (outcome.result, outcome.account) == (Result.DONE, Account("acme", AccountKind.PREPAID))
@@ -117,7 +117,30 @@ class LedgerConformance:
             assert await store.entries(account_id="acme", before=serials[2]) == rows[4:]
             assert await store.entries(hold_id="h1") == rows[:3]
             assert await store.entries(account_id="other", hold_id="h1") == []
-            assert await store.sums() == {"acme": Sums(10, 0), "other": Sums(100, 0)}
+            assert (await store.trial()).entries == {"acme": Sums(10, 0), "other": Sums(100, 0)}
+
+    async def test_a_trial_is_of_one_moment(self, store_factory: StoreFactory) -> None:
+        async with store_factory.open_store() as store:
+            await store.submit(OpenAccount("acme", AccountKind.PREPAID, 1))
+            await store.submit(Post("p", "acme", EntryKind.TOP_UP, 10**9, 2))
+
+            async def move(lane: int) -> None:
+                for n in range(40):
+                    await store.submit(Place(f"h{lane}-{n}", "acme", 1_000 + n, 3, "node"))
+                    await asyncio.sleep(0)
+                    await store.submit(Capture(f"h{lane}-{n}", "acme", 900 + 2 * n * lane, 4))
+                    await asyncio.sleep(0)
+
+            moving, seen = asyncio.gather(*(move(lane) for lane in range(3))), set[int]()
+            while not moving.done():
+                trial = await store.trial()
+                (account,) = trial.accounts
+                assert trial.entries == {"acme": Sums(account.posted_nanos, account.held_nanos)}
+                assert trial.open_holds.get("acme", 0) == account.held_nanos
+                seen.add(account.posted_nanos)
+                await asyncio.sleep(0)
+            await moving
+            assert len(seen) > 1, "money moved meanwhile"
 
     async def test_counters(self, store_factory: StoreFactory) -> None:
         async with store_factory.open_store() as store:

@@ -178,13 +178,16 @@ class LedgerModel(RuleBasedStateMachine):
         self.written = rows
         assert [entry for _, entry in reversed(rows)] == self.books.new_entries
         assert kept == sorted(self.books.accounts.values(), key=lambda account: account.account_id)
-        sums = await store.sums()
+        trial = await store.trial()
+        sums = trial.entries
+        assert trial.accounts == kept
         open_holds = await store.open_holds()
         for account in kept:
             own = [entry for _, entry in rows if entry.account_id == account.account_id]
             posted, held = sum(entry.posted_nanos for entry in own), sum(entry.held_nanos for entry in own)
             assert (account.posted_nanos, account.held_nanos) == (posted, held)
             assert sums.get(account.account_id, Sums(0, 0)) == Sums(posted, held)
+            assert held == trial.open_holds.get(account.account_id, 0)
             assert held == sum(hold.amount_nanos for hold in open_holds if hold.account_id == account.account_id)
         await self.check_holds(open_holds, rows)
 

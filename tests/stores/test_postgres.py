@@ -189,7 +189,7 @@ async def test_processes_share_a_database(postgres: PostgresDatabase, opener: Op
         (both,) = await store.counters(("both",))
         assert (both.used, both.held) == (800, 0)
         assert await store.open_holds() == []
-        assert (await store.sums())["zeta"].posted_nanos == -15 * 2 * 133
+        assert (await store.trial()).entries["zeta"].posted_nanos == -15 * 2 * 133
     await add_up(postgres)
     assert "deadlock" not in postgres.server.log()
 

@@ -32,15 +32,11 @@ class Checked:
     accounts: int
     wrong: tuple[str, ...]
     """Accounts whose entries or open holds do not add up to their balances."""
-    moving: int
-    """Accounts of which nothing can be said, because money moved at every look."""
 
     @property
-    def balanced(self) -> bool | None:
-        """Whether the books add up; None where too much moved to tell."""
-        if self.wrong:
-            return False
-        return None if self.moving else True
+    def balanced(self) -> bool:
+        """Whether the books add up."""
+        return not self.wrong
 
 
 class Bookkeeping:
@@ -84,9 +80,8 @@ class Bookkeeping:
             wrong = tuple(f.account_id for f in findings if f.verdict is Verdict.WRONG)
             if wrong and (self.last is None or self.last.wrong != wrong):
                 _log.error("the books do not add up, in the accounts %s", ", ".join(wrong[:20]))
-            moving = sum(finding.verdict is Verdict.MOVING for finding in findings)
             took_ns = self._monotonic_ns() - began_ns
-            self.last = Checked(self._clock_ns(), took_ns, len(findings), wrong, moving)
+            self.last = Checked(self._clock_ns(), took_ns, len(findings), wrong)
             return findings
 
     async def _run(self) -> None:

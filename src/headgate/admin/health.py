@@ -45,13 +45,12 @@ class PriceBookView(Struct, frozen=True, kw_only=True):
 
 
 class BooksView(Struct, frozen=True, kw_only=True):
-    """The last check of the books; all null before the first. `balanced` is null also where money moved all along."""
+    """The last check of the books, as they stood at one moment; all null before the first."""
 
     checked_at: datetime | None
     took_ms: int | None
     balanced: bool | None
     accounts: int | None
-    moving: int | None
     wrong: list[str]
 
 
@@ -149,13 +148,12 @@ class Health:
 def books_view(last: Checked | None) -> BooksView:
     """A check for the wire."""
     if last is None:
-        return BooksView(checked_at=None, took_ms=None, balanced=None, accounts=None, moving=None, wrong=[])
+        return BooksView(checked_at=None, took_ms=None, balanced=None, accounts=None, wrong=[])
     return BooksView(
         checked_at=moment(last.at_ns),
         took_ms=last.took_ns // 1_000_000,
         balanced=last.balanced,
         accounts=last.accounts,
-        moving=last.moving,
         wrong=list(last.wrong),
     )
 

@@ -139,9 +139,9 @@ class Office:
         holds = await self._ledger.open_holds()
         return [hold for hold in holds if account_id is None or hold.account_id == account_id]
 
-    async def check(self) -> list[Finding]:
-        """Whether each account's entries and open holds add up to its balances."""
-        return await check_books(self._ledger)
+    async def check(self, *, every: bool = False) -> list[Finding]:
+        """Whether each account's entries and open holds add up to its balances; see `check_books`."""
+        return await check_books(self._ledger, every=every)
 
     # Keys
 

@@ -129,7 +129,7 @@ def check(as_json: AsJson = False, config: Config = None, database: Database = N
 
     async def added_up(office: "Office") -> "Sequence[Finding]":
         with waiting("Adding up the entries"):
-            return await office.check()
+            return await office.check(every=True)
 
     findings = ask(config, database, added_up)
     odd = [finding for finding in findings if finding.verdict is not Verdict.RIGHT]

@@ -19,6 +19,18 @@ class Sums:
     held_nanos: int
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The whole ledger at one moment, for checking it: what is kept beside what it ought to add up to."""
+
+    accounts: list[Account]
+    """By id."""
+    entries: dict[str, Sums]
+    """What each account's entries add up to; those without any are left out."""
+    open_holds: dict[str, int]
+    """What each account's open holds add up to, in nano-dollars; likewise."""
+
+
 class Ledger(Protocol):
     """Keeps the books. Commands of one process are applied in the order in which they were submitted."""
 
@@ -52,11 +64,11 @@ class Ledger(Protocol):
     async def counters(self, cap_ids: tuple[str, ...]) -> list[Counter]:
         """Where caps stand; those never used are left out."""
 
-    async def sums(self) -> dict[str, Sums]:
-        """What each account's entries add up to; those that were added up before are trusted to be as they were."""
+    async def trial(self, *, every: bool = False) -> Trial:
+        """Everything added up, as it stood at one moment, however much moves meanwhile.
 
-    async def all_sums(self) -> dict[str, Sums]:
-        """The same, from every single entry."""
+        Entries that were added up before are trusted to be as they were, unless `every` single one is to be read.
+        """
 
     async def beat(self, node: str, lease_ns: int) -> None:
         """Tell that a gateway process lives, and will tell so again within the lease."""

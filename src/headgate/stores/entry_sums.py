@@ -7,7 +7,8 @@ PostgreSQL, because whoever writes one holds the account's row: what lies below 
 Generators for both databases, like the questions in rollups.py.
 """
 
-from headgate.ledger.store import Sums
+from headgate.ledger.store import Sums, Trial
+from headgate.stores.ledger_rows import ACCOUNT, account_of
 from headgate.stores.rollups import Asking
 
 # ruff: noqa: S608 - the names are our own; values are always parameters
@@ -46,6 +47,18 @@ def _total(column: str) -> str:
     """An account's sum with what is beyond it: a look-up for each account, never a join over all entries."""
     beyond = f"SELECT sum({column}) FROM entries WHERE account_id = name AND serial > serial_kept"
     return f"{column.removesuffix('_nanos')}_kept + CAST(coalesce(({beyond}), 0) AS BIGINT)"
+
+
+_OPEN = "SELECT account_id, CAST(sum(amount_nanos) AS BIGINT) FROM holds WHERE state = 'open' GROUP BY account_id"
+_ACCOUNTS = f"SELECT {', '.join(ACCOUNT)} FROM accounts ORDER BY account_id"
+
+
+def trial(*, every: bool = False) -> Asking[Trial]:
+    """See Ledger."""
+    entries = yield from all_sums() if every else sums()
+    open_holds = yield _OPEN, ()
+    accounts = yield _ACCOUNTS, ()
+    return Trial([account_of(row) for row in accounts], entries, {row[0]: row[1] for row in open_holds})
 
 
 def sums() -> Asking[dict[str, Sums]]:

@@ -10,7 +10,7 @@ from headgate.access.virtual import VirtualKey
 from headgate.ledger.commands import Checkpoint, Command, Resolution
 from headgate.ledger.entries import Account, Counter, Entry, Hold, HoldState, Outcome
 from headgate.ledger.machine import Books
-from headgate.ledger.store import LedgerUnavailable, Sums
+from headgate.ledger.store import LedgerUnavailable, Sums, Trial
 from headgate.records import Record, Trail, Wanted, disputed
 from headgate.stores.audit_memory import MemoryAudit
 from headgate.stores.memory_sums import Sums as RecordSums
@@ -194,17 +194,17 @@ class MemoryLedger:
         known = self._books.counters
         return [known[cap_id] for cap_id in sorted(set(cap_ids)) if cap_id in known]
 
-    async def sums(self) -> dict[str, Sums]:
-        """What each account's entries add up to."""
+    async def trial(self, *, every: bool = False) -> Trial:
+        """Everything added up, as it stands: nothing here waits, so nothing moves meanwhile."""
+        del every  # all of them, always
         sums: dict[str, Sums] = {}
         for entry in self._books.new_entries:
             known = sums.get(entry.account_id, Sums(0, 0))
             sums[entry.account_id] = Sums(known.posted_nanos + entry.posted_nanos, known.held_nanos + entry.held_nanos)
-        return sums
-
-    async def all_sums(self) -> dict[str, Sums]:
-        """The same."""
-        return await self.sums()
+        held: dict[str, int] = {}
+        for hold in await self.open_holds():
+            held[hold.account_id] = held.get(hold.account_id, 0) + hold.amount_nanos
+        return Trial(await self.accounts(), sums, held)
 
     async def beat(self, node: str, lease_ns: int) -> None:
         """Tell that a gateway process lives, and will tell so again within the lease."""

@@ -4,14 +4,18 @@ A hold that was resolved stays: its row tells a repeat from a new one. Were ther
 are older than any client's patience could go, by `placed_at_ns` and state; the entries, which are the books, stay.
 """
 
+from functools import partial
+
 from headgate.ledger.entries import Account, Counter, Entry, Hold
-from headgate.ledger.store import Sums
+from headgate.ledger.store import Trial
 from headgate.stores import entry_sums
 from headgate.stores.ledger_rows import ACCOUNT, COUNTER, ENTRY, HOLD, account_of, counter_of, entry_of, hold_of
 from headgate.stores.postgres_books import select
 from headgate.stores.postgres_link import Questions
 from headgate.stores.postgres_records import answered
 
+_TRIAL_SECONDS = 600.0
+"""What it may take to add up every entry that there is."""
 _BEAT = """
 INSERT INTO nodes VALUES ($1, clock_timestamp() + make_interval(secs => $2))
 ON CONFLICT (node) DO UPDATE SET alive_until = excluded.alive_until
@@ -70,13 +74,10 @@ class PostgresLedger:
         rows = await self._questions.rows(select(COUNTER, "counters", rest), list(cap_ids))
         return [counter_of(row) for row in rows]
 
-    async def sums(self) -> dict[str, Sums]:
-        """What each account's entries add up to."""
-        return await self._questions.at_once(lambda db: answered(db, entry_sums.sums()))
-
-    async def all_sums(self) -> dict[str, Sums]:
-        """The same, from every single entry: it may take longer than the database is waited for, and raise Busy."""
-        return await self._questions.at_once(lambda db: answered(db, entry_sums.all_sums()))
+    async def trial(self, *, every: bool = False) -> Trial:
+        """Everything added up, as it stood at one moment, however much moves meanwhile."""
+        asking = partial(answered, asking=entry_sums.trial(every=every), seconds=_TRIAL_SECONDS)
+        return await self._questions.at_once(asking, _TRIAL_SECONDS)
 
     async def beat(self, node: str, lease_ns: int) -> None:
         """Tell that a gateway process lives, and will tell so again within the lease."""

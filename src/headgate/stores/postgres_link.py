@@ -191,18 +191,23 @@ class Questions:
 
         return await self._tried(ask, as_one=len(statements) > 1)
 
-    async def at_once(self, question: Callable[[Connection], Awaitable[T]]) -> T:
-        """The answer to a question of several statements, which all see the same moment. It may be asked twice."""
+    async def at_once(self, question: Callable[[Connection], Awaitable[T]], seconds: float = _ANSWER_SECONDS) -> T:
+        """The answer to a question of several statements, which all see the same moment. It may be asked twice.
+
+        Within `seconds`; a statement that takes longer than others may has to say so itself.
+        """
 
         async def look_up(connection: Connection) -> T:
             await connection.execute(_BY_INDEX)
             return await question(connection)
 
-        return await self._tried(look_up, as_one=True)
+        return await self._tried(look_up, as_one=True, seconds=seconds)
 
-    async def _tried(self, question: Callable[[Connection], Awaitable[T]], *, as_one: bool) -> T:
+    async def _tried(
+        self, question: Callable[[Connection], Awaitable[T]], *, as_one: bool, seconds: float = _ANSWER_SECONDS
+    ) -> T:
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(seconds):
                 try:
                     answer = await self._asked(question, as_one=as_one)
                 except (Away, Conflict):  # the connection may have been dead for long, without anybody noticing

@@ -94,12 +94,12 @@ class PostgresRecords:
         return await self._questions.at_once(lambda db: answered(db, rollups.series(of)))
 
 
-async def answered(db: Connection, asking: Asking[T]) -> T:
-    """What comes of statements that are run in the transaction that is open."""
+async def answered(db: Connection, asking: Asking[T], seconds: float | None = None) -> T:
+    """What comes of statements that are run in the transaction that is open, each within `seconds` if that is given."""
     try:
         sql, values = next(asking)
         while True:
-            rows = await db.fetch(sql.replace("?", "$"), *written(values))
+            rows = await db.fetch(sql.replace("?", "$"), *written(values), timeout=seconds)
             sql, values = asking.send([[_read(value) for value in row] for row in rows])
     except StopIteration as end:
         return cast("T", end.value)

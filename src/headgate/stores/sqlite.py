@@ -16,7 +16,7 @@ from headgate.access.virtual import VirtualKey
 from headgate.errors import Busy, ConfigError
 from headgate.ledger.commands import Checkpoint, Command, Resolution
 from headgate.ledger.entries import Account, Counter, Entry, Hold, Outcome
-from headgate.ledger.store import Sums
+from headgate.ledger.store import Trial
 from headgate.records import Record, Trail, Wanted
 from headgate.stores import directory_sqlite, entry_sums, ledger_sqlite, queries, rollups_sqlite
 from headgate.stores.audit_sqlite import SqliteAudit
@@ -172,13 +172,9 @@ class SqliteStore(SqliteAudit):
         """Where caps stand, by id; those never used are left out."""
         return self._reader.ask(lambda db: ledger_sqlite.counters(db, cap_ids))
 
-    async def sums(self) -> dict[str, Sums]:
-        """What each account's entries add up to."""
-        return await self._ask_aside(lambda db: rollups_sqlite.at_once(db, entry_sums.sums()))
-
-    async def all_sums(self) -> dict[str, Sums]:
-        """The same, from every single entry."""
-        return await self._ask_aside(lambda db: rollups_sqlite.at_once(db, entry_sums.all_sums()))
+    async def trial(self, *, every: bool = False) -> Trial:
+        """Everything added up, as it stood at one moment, however much moves meanwhile."""
+        return await self._ask_aside(lambda db: rollups_sqlite.at_once(db, entry_sums.trial(every=every)))
 
     async def beat(self, node: str, lease_ns: int) -> None:
         """Tell that a gateway process lives, and will tell so again within the lease."""
