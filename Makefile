@@ -6,7 +6,7 @@ LITELLM := litellm[proxy]==1.106.2
 AGENTS := @openai/codex@0.169.0 @anthropic-ai/claude-code@2.1.197
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types unit peers test-clients dashboard test-dashboard bench bench-pages fuzz crash crash-long clean
+.PHONY: run test lint types unit peers test-clients dashboard test-dashboard screenshots bench bench-pages fuzz crash crash-long clean
 
 run: $(VENV)/.installed ## the main job: real recorded streams through a running gateway
 	$(BIN)/headgate demo
@@ -35,6 +35,9 @@ dashboard: dashboard/node_modules/.installed ## build the dashboard from its sou
 test-dashboard: $(VENV)/.installed-test dashboard/node_modules/.installed ## its own tests, and that it builds as committed; needs npm
 	npm --prefix dashboard test
 	$(BIN)/pytest tests/dashboard
+
+screenshots: $(VENV)/.installed-test ## docs/screenshots: each page in light, in dark and on a phone; needs chromium
+	$(BIN)/python -m tests.browser.screenshots
 
 bench: $(VENV)/.installed-test ## side by side with a raw proxy; needs nginx
 	$(BIN)/python -m bench

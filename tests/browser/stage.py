@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,9 @@ from headgate.net.server import bind
 from headgate.records import Record, Wanted
 from headgate.stores.sqlite import SqliteStore
 from tests.browser.history import SECRET
+from tests.browser.pages import SHOWN
 
+ROOT = Path(__file__).parents[2]
 PATIENCE_MS = 20_000
 """How long a page may take for anything. No test waits for this; it only bounds what never comes."""
 expect.set_options(timeout=PATIENCE_MS)
@@ -35,6 +37,8 @@ NOW_NS = time.time_ns()
 """Where the history ends, in nanoseconds since the epoch."""
 NOT_SIGNED_IN = "401 GET /admin/v1/session"
 """How a page learns that nobody is signed in."""
+NOWHERE = "http://127.0.0.1:9"
+"""An upstream for gateways that are not to ask one."""
 CHROMIUM = ["chromium", "chromium-browser"]
 
 
@@ -65,11 +69,14 @@ output_mtok = "2"
 class Gateway:
     """`headgate serve` in a folder, which can be stopped and started again at the same address."""
 
-    def __init__(self, folder: Path, upstream: str = "http://127.0.0.1:9", **of: bool) -> None:
+    def __init__(
+        self, folder: Path, upstream: str = NOWHERE, *, command: Sequence[str] = ("headgate",), **of: bool
+    ) -> None:
         with bind("127.0.0.1", 0) as taken:
             port = taken.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         self.database = folder / "headgate.db"
+        self._command = (*command, "serve", "--config", "headgate.toml")
         self._folder = folder
         self._log = folder / "headgate.log"
         (folder / "headgate.toml").write_text(config(port, upstream, **of))
@@ -78,10 +85,10 @@ class Gateway:
     async def start(self) -> None:
         """Start, and wait until it listens."""
         own = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+        own["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), own.get("PYTHONPATH"))))
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "headgate", "serve", "--config", "headgate.toml",
-                cwd=self._folder, env=own, stdout=log, stderr=log,
+                sys.executable, "-m", *self._command, cwd=self._folder, env=own, stdout=log, stderr=log
             )  # fmt: skip
         async with aiohttp.ClientSession() as http:
             while not await _answers(http, f"{self.url}/health"):
@@ -104,9 +111,11 @@ async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
 
 
 @asynccontextmanager
-async def serving(folder: Path, upstream: str = "http://127.0.0.1:9", **of: bool) -> AsyncIterator[Gateway]:
+async def serving(
+    folder: Path, upstream: str = NOWHERE, *, admin: bool = True, provider: bool = True
+) -> AsyncIterator[Gateway]:
     """A gateway, for as long as it takes."""
-    gateway = Gateway(folder, upstream, **of)
+    gateway = Gateway(folder, upstream, admin=admin, provider=provider)
     try:
         await gateway.start()
         yield gateway
@@ -178,6 +187,9 @@ class Visitor:
 
     async def open(self, path: str) -> Page:
         """Go to a page of the dashboard, and wait until it has loaded what it shows."""
+        if "{exchange}" in path:
+            (shown,) = (await self.api("GET", SHOWN))["data"]
+            path = path.format(exchange=shown["exchange_id"])
         await self.page.goto(f"{self.url}{path}")
         await self.settled()
         return self.page

@@ -38,7 +38,7 @@ export function Shell({ session, children }: { session: Session; children: Compo
           </button>
         </div>
         <nav id="nav" aria-label="Pages">
-          <ul>
+          <ul onClick={() => setOpen(false)}>
             {PAGES.map(([to, icon, name]) => (
               <li key={to}>
                 <a href={href(to)} aria-current={isAt(to) ? "page" : undefined}>

@@ -125,7 +125,7 @@ function columns(open: (model: Model) => void): Column<Model>[] {
     { name: "source", title: "Price", rank: 2, sort: (row) => row.prices?.source, csv: (row) => row.prices?.source, cell: (row) => (row.prices === null ? <Badge tone="warn">none</Badge> : <Badge>{row.prices.source}</Badge>) },
     {
       name: "all", title: "", cell: (row) =>
-        row.prices !== null && <button type="button" class="quiet small" aria-label={`All rates of ${row.model} at ${row.provider}`} onClick={() => open(row)}>{row.prices.rates.length} rates</button>,
+        row.prices !== null && <button type="button" class="quiet small" aria-label={`${row.prices.rates.length} rates of ${row.model} at ${row.provider}`} onClick={() => open(row)}>{row.prices.rates.length} rates</button>,
     },
   ];
 }

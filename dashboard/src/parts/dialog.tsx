@@ -20,9 +20,14 @@ export function Dialog({ title, close, stays = false, children }: DialogProps) {
   const id = useId();
   useEffect(() => {
     const dialog = box.current;
+    const before = document.activeElement;
     dialog?.showModal();
     dialog?.querySelector<HTMLElement>("input, select, .actions button:last-child")?.focus();
-    return () => dialog?.close();
+    return () => {
+      dialog?.close();
+      // The browser gives the focus back only where the dialog closes before it goes from the page.
+      if (before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
+    };
   }, []);
   return (
     <dialog ref={box} aria-labelledby={id} onCancel={(event) => (stays ? event.preventDefault() : close())}>
