@@ -195,7 +195,7 @@ export interface Hold {
 
 export interface Finding {
   account: string;
-  verdict: "right" | "wrong" | "moving";
+  verdict: "right" | "wrong";
   posted_usd: string;
   entries_posted_usd: string;
   held_usd: string;
@@ -335,10 +335,9 @@ export interface Health {
   books: {
     checked_at: string | null;
     took_ms: number | null;
-    /** Null also where money moved all along. */
+    /** Null before the first check. */
     balanced: boolean | null;
     accounts: number | null;
-    moving: number | null;
     wrong: string[];
   };
   since_start: { exchanges: number; disputed: number; orphans: number; faults: number; flags: Record<string, number> };

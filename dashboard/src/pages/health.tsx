@@ -50,8 +50,7 @@ function Shown({ health }: { health: Health }) {
   const { database, books } = health;
   const now = new Date();
   const bookTone: Tone = books.balanced === true ? "good" : books.balanced === false ? "bad" : "warn";
-  const unsure = books.checked_at === null ? "The books have not been checked yet" : "Money moved while the books were checked";
-  const title = { good: "The books balance", warn: unsure, bad: "The books do not add up" }[bookTone];
+  const title = { good: "The books balance", warn: "The books have not been checked yet", bad: "The books do not add up" }[bookTone];
   const { price_book: prices } = health;
   return (
     <ul class="lights">
@@ -106,12 +105,12 @@ function Check() {
       hint="Entries and open holds against the balances, account by account."
       actions={<button type="button" onClick={() => setTurn(turn + 1)}>{turn === 0 ? "Check now" : "Check again"}</button>}
     >
-      {turn === 0 ? <p class="muted">The check reads every entry of the ledger; with many of them it takes a while.</p> : <Findings turn={turn} />}
+      {turn === 0 ? <p class="muted">The check adds up what is new in the ledger, as it stands at one moment. To read every entry of it again: headgate account check.</p> : <Findings turn={turn} />}
     </Panel>
   );
 }
 
-const VERDICTS = { right: "good", wrong: "bad", moving: "warn" } as const;
+const VERDICTS = { right: "good", wrong: "bad" } as const;
 
 const FINDINGS: Column<Finding>[] = [
   { name: "account", title: "Account", head: true, sort: (row) => row.account, csv: (row) => row.account, cell: (row) => <a href={hrefOf("/accounts", row.account)}>{row.account}</a> },
@@ -128,15 +127,12 @@ function Findings({ turn }: { turn: number }) {
     <With from={loaded} what="the check of the books">
       {({ data }) => {
         const wrong = data.filter((finding) => finding.verdict === "wrong").length;
-        const moving = data.filter((finding) => finding.verdict === "moving").length;
         return (
           <>
-            <p class={`notice ${wrong > 0 ? "bad" : moving > 0 ? "warn" : "good"}`} role="status">
+            <p class={`notice ${wrong > 0 ? "bad" : "good"}`} role="status">
               {wrong > 0
                 ? `${plural(wrong, "account does", "accounts do")} not add up. Someone has to look at it.`
-                : moving > 0
-                  ? `All that stood still adds up; money moved at every look at ${plural(moving, "account")}. Check again when there is less traffic.`
-                  : `All ${plural(data.length, "account")} add up, to the nano-dollar.`}
+                : `All ${plural(data.length, "account")} add up, to the nano-dollar.`}
             </p>
             <Table caption="Findings" columns={FINDINGS} rows={data} id={(row) => row.account} order={{ column: "verdict", direction: "descending" }} csvName="check" empty="There are no accounts." />
           </>
