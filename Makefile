@@ -32,7 +32,7 @@ test-clients: $(VENV)/.installed-test .clients/.installed ## Codex and Claude Co
 dashboard: dashboard/node_modules/.installed ## build the dashboard from its sources; needs npm
 	npm --prefix dashboard run build
 
-test-dashboard: $(VENV)/.installed-test dashboard/node_modules/.installed ## its own tests, and that it builds as committed; needs npm
+test-dashboard: $(VENV)/.installed-test dashboard/node_modules/.installed ## its own tests, that it builds as committed, axe-core; needs npm and chromium
 	npm --prefix dashboard test
 	$(BIN)/pytest tests/dashboard
 

@@ -227,7 +227,7 @@ async def visiting(browser: Browser, origin: str, *, signed_in: bool = True, **o
         watch = Watch(origin)
         watch.over(context)
         yield Visitor(await context.new_page(), watch, f"{origin}/dashboard")
-        assert watch.faults == []
+        assert not watch.faults, "\n".join(watch.faults)
     finally:
         await context.close()
 

@@ -66,7 +66,7 @@ async def test_a_click_on_a_part_of_a_column_leads_to_that_part(browser: Browser
 
 async def test_a_figure_leads_to_what_it_counts(browser: Browser, history: Gateway) -> None:
     async with visiting(browser, history.url) as ada:
-        page = await ada.open("/?range=24h")
+        page = await ada.open("/?range=7d")
         figures = page.get_by_role("list", name="Sums of this stretch of time")
         told = await figures.get_by_role("listitem").filter(has_text="Errors").locator(".note .number").inner_text()
         await figures.get_by_role("link", name=re.compile("^Errors")).click()

@@ -80,7 +80,8 @@ async def test_the_sums_of_a_stretch_are_those_of_its_records(browser: Browser, 
     async with visiting(browser, history.url) as ada:
         page = await ada.open(f"/?{stretch}")
         totals = Totals(await of_the_stretch(page, history))
-        assert min(totals.cost, totals.tokens, totals.errors, totals.unpriced) > 0, "something to be wrong about"
+        assert min(totals.cost, totals.tokens) > 0, "something to be wrong about"
+        assert stretch != "range=30d" or min(totals.errors, totals.cancelled, totals.unmetered, totals.unpriced) > 0
         figure = partial(figure_of, page)
         count = len(totals.records)
         spend = figure("Spend")

@@ -1,1 +1,1 @@
-"""Builds the dashboard anew; needs npm, so `make test-dashboard` runs it, and `make test` where npm is."""
+"""What needs npm: the dashboard built anew, and axe-core's look at it. `make test-dashboard`, part of `make test`."""
