@@ -58,7 +58,7 @@ const COLUMNS: Column<Exchange>[] = [
   { name: "model", title: "Model", sort: modelOf, csv: modelOf, cell: (row) => <Model exchange={row} /> },
   { name: "key", title: "Key", rank: 2, sort: (row) => row.key, csv: (row) => row.key, cell: (row) => <Name text={row.key} what="no key" /> },
   { name: "account", title: "Account", rank: 4, sort: (row) => row.account, csv: (row) => row.account, cell: (row) => <Name text={row.account} what="no account" /> },
-  { name: "provider", title: "Provider", rank: 3, sort: (row) => row.provider, csv: (row) => row.provider, cell: (row) => <Name text={row.provider} what="no provider" /> },
+  { name: "provider", title: "Provider", rank: 4, sort: (row) => row.provider, csv: (row) => row.provider, cell: (row) => <Name text={row.provider} what="no provider" /> },
   {
     name: "ending", title: "Ending", rank: 2, sort: (row) => row.ending, csv: (row) => [row.ending, ...row.flags].join(" "),
     cell: (row) => (

@@ -144,7 +144,7 @@ function Findings({ turn }: { turn: number }) {
 
 const HOLDS: Column<Hold>[] = [
   { name: "placed", title: "Placed", head: true, sort: (row) => row.placed_at, csv: (row) => row.placed_at, cell: (row) => <When at={row.placed_at} /> },
-  { name: "id", title: "Exchange", csv: (row) => row.hold_id, cell: (row) => <span class="mono">{row.hold_id}</span> },
+  { name: "id", title: "Exchange", rank: 2, csv: (row) => row.hold_id, cell: (row) => <span class="mono">{row.hold_id}</span> },
   { name: "account", title: "Account", sort: (row) => row.account, csv: (row) => row.account, cell: (row) => <a href={hrefOf("/accounts", row.account)}>{row.account}</a> },
   { name: "sent", title: "Sent", rank: 2, sort: (row) => row.sent, csv: (row) => String(row.sent), cell: (row) => (row.sent ? "yes" : "no") },
   { name: "node", title: "Process", rank: 3, sort: (row) => row.node, csv: (row) => row.node, cell: (row) => <span class="mono muted">{row.node}</span> },

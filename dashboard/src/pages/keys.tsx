@@ -59,7 +59,7 @@ export function KeyTable({ keys: items, usage, revoke, create, leave = [] }: Key
     { name: "name", title: "Name", head: true, sort: (row) => row.name, csv: (row) => row.name, cell: (row) => <a href={hrefOf("/keys", row.key_id)}>{row.name}</a> },
     { name: "state", title: "State", sort: (row) => row.good, csv: (row) => (row.good ? "good" : row.revoked_at === null ? "expired" : "revoked"), cell: (row) => <KeyState item={row} /> },
     { name: "account", title: "Account", rank: 2, sort: (row) => row.account, csv: (row) => row.account, cell: (row) => <a href={hrefOf("/accounts", row.account)}>{row.account}</a> },
-    { name: "hint", title: "Begins with", rank: 3, csv: (row) => row.hint, cell: (row) => <span class="mono muted">{row.hint}…</span> },
+    { name: "hint", title: "Begins with", rank: 4, csv: (row) => row.hint, cell: (row) => <span class="mono muted">{row.hint}…</span> },
     { name: "tags", title: "Tags", rank: 3, csv: (row) => row.tags.join(" "), cell: (row) => <span class="badges">{row.tags.map((tag) => <Badge key={tag}>{tag}</Badge>)}</span> },
     { name: "limits", title: "Limits", rank: 3, csv: (row) => limitsText(row.limits), cell: (row) => limitsText(row.limits) || <span class="muted">none</span> },
     { name: "spend", title: "Spend", align: "end", sort: (row) => nanosOf(byName.get(row.name)?.cost_usd), csv: (row) => byName.get(row.name)?.cost_usd, cell: (row) => <Spent row={byName.get(row.name)} /> },

@@ -38,8 +38,8 @@ function Providers({ providers }: { providers: Provider[] }) {
     { name: "address", title: "Address", sort: (row) => row.base_url, csv: (row) => row.base_url, cell: (row) => <span class="mono">{row.base_url}</span> },
     { name: "credential", title: "Credential", sort: (row) => credential(row), csv: credential, cell: (row) => <Badge tone={row.has_credential || row.client_keys ? "good" : "plain"}>{credential(row)}</Badge> },
     { name: "dialects", title: "Dialects", rank: 3, csv: (row) => row.dialects.join(" "), cell: (row) => <span class="badges">{row.dialects.map((dialect) => <Badge key={dialect}>{dialect}</Badge>)}</span> },
-    { name: "websocket", title: "WebSocket", rank: 3, sort: (row) => row.websocket, csv: (row) => String(row.websocket), cell: (row) => (row.websocket ? "yes" : <span class="muted">no</span>) },
-    { name: "gone", title: "When a client leaves", rank: 3, sort: (row) => row.on_client_gone, csv: (row) => row.on_client_gone, cell: (row) => row.on_client_gone },
+    { name: "websocket", title: "WebSocket", rank: 4, sort: (row) => row.websocket, csv: (row) => String(row.websocket), cell: (row) => (row.websocket ? "yes" : <span class="muted">no</span>) },
+    { name: "gone", title: "When a client leaves", rank: 4, sort: (row) => row.on_client_gone, csv: (row) => row.on_client_gone, cell: (row) => row.on_client_gone },
   ];
   return (
     <Table
@@ -116,7 +116,7 @@ function rateColumn(name: string, title: string, unit: string, rank?: 2 | 3): Co
 function columns(open: (model: Model) => void): Column<Model>[] {
   return [
     { name: "model", title: "Model", head: true, sort: (row) => row.model, csv: (row) => row.model, cell: (row) => <a href={href("/exchanges", { model: row.model, range: "7d" })}>{row.model}</a> },
-    { name: "provider", title: "Provider", sort: (row) => row.provider, csv: (row) => row.provider, cell: (row) => row.provider },
+    { name: "provider", title: "Provider", rank: 2, sort: (row) => row.provider, csv: (row) => row.provider, cell: (row) => row.provider },
     rateColumn("input", "Input", "input_mtok"),
     rateColumn("cached", "From a cache", "cache_read_mtok", 2),
     rateColumn("written", "Into a cache", "cache_write_mtok", 3),
