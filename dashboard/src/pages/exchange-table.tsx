@@ -71,7 +71,7 @@ const COLUMNS: Column<Exchange>[] = [
     ),
   },
   { name: "error", title: "Error", unseen: true, csv: (row) => row.error ?? row.in_stream_error, cell: (row) => row.error },
-  { name: "status", title: "Status", rank: 2, align: "end", sort: (row) => row.status, csv: (row) => row.status, cell: (row) => (row.status < 400 ? row.status : <b class="failed">{row.status}</b>) },
+  { name: "status", title: "Status", rank: 4, align: "end", sort: (row) => row.status, csv: (row) => row.status, cell: (row) => (row.status < 400 ? row.status : <b class="failed">{row.status}</b>) },
   {
     name: "input", title: "Input", rank: 3, align: "end", sort: (row) => tokensOf(row, "input_tokens").value,
     csv: (row) => tokensOf(row, "input_tokens").value, cell: (row) => <Tokens exchange={row} side="input_tokens" />,
