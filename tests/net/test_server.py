@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import http.client
+import socket
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
@@ -391,3 +392,20 @@ async def test_an_upgrade_behind_a_running_answer_is_no_upgrade() -> None:
         assert b"http" in await reader.readuntil(b"0\r\n\r\n")
         assert (await reader.readuntil(b"\r\n\r\n")).split()[1] == b"426"
     assert not app.sockets
+
+
+async def test_small_answers_do_not_wait_for_acknowledgements() -> None:
+    """On asyncio's own event loop too; uvloop asks nobody."""
+    undelayed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = writer.get_extra_info("socket")
+        undelayed.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    taken = bind("127.0.0.1", 0)
+    async with await asyncio.start_server(accepted, sock=taken):
+        _, writer = await asyncio.open_connection(*taken.getsockname())
+        assert await undelayed
+        writer.close()
+        await writer.wait_closed()
