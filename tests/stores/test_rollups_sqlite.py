@@ -1,5 +1,6 @@
 """The statements are in rollups.py and rolling.py; here is when they are run, and that it is all or nothing."""
 
+import asyncio
 import sqlite3
 import time
 from contextlib import closing
@@ -7,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from headgate.stores import rollups_sqlite
+from headgate.ledger.commands import OpenAccount, Post
+from headgate.ledger.entries import AccountKind, EntryKind
+from headgate.stores import entry_sums, rollups_sqlite, writer
 from headgate.stores.file_sqlite import SqliteFile
 from headgate.stores.queries import SqliteRecords
 from headgate.stores.rolling import ROLLED_AT_ONCE
@@ -109,3 +112,18 @@ for n in itertools.count():
         assert records
         assert SqliteRecords(path).usage(None, GroupBy.MODEL) == summarise(records, GroupBy.MODEL)
         assert 0 < left(path) < len(records)
+
+
+async def test_entries_are_added_up_without_any_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "_ENTRIES_GATHER", 0.05)
+    path, posts = tmp_path / "records.db", entry_sums.AT_ONCE + 1_000
+    store = SqliteStore(path)
+    await store.submit(OpenAccount("acme", AccountKind.PREPAID, NOON))
+    await asyncio.gather(*(store.submit(Post(f"p{n}", "acme", EntryKind.TOP_UP, 2, NOON)) for n in range(posts)))
+
+    def added() -> list[tuple[int, int]]:
+        with closing(sqlite3.connect(path)) as db:
+            return db.execute("SELECT serial, posted_nanos FROM entry_sums").fetchall()
+
+    until(lambda: added() == [(posts, 2 * posts)])
+    await store.aclose()

@@ -14,14 +14,12 @@ from headgate.ledger.entries import Outcome
 from headgate.records import Record
 from headgate.stores import ledger_sqlite
 from headgate.stores.rolling import ROLLED_AT_ONCE
-from headgate.stores.rollups_sqlite import Pace, keep_entries, prepare, roll
+from headgate.stores.rollups_sqlite import keep_entries, prepare, roll
 from headgate.stores.rows import COLUMNS, Row, as_settled, to_row, without_surrogates
 from headgate.stores.schema import migrate
 
 _log = logging.getLogger("headgate.records")
 
-_ENTRIES_GATHER = 60.0
-"""Seconds: the question of what they add up to is rare, and looking at every account costs something."""
 BUSY_SECONDS = 2.0
 """How long a write waits for another process's lock before it counts as failed."""
 
@@ -64,7 +62,6 @@ class SqliteFile:
 
     def __init__(self, path: Path, mark: str | None = None) -> None:
         self._path = path
-        self._entries = Pace(_ENTRIES_GATHER)
         mode = "rwc" if mark is None else "rw"
         # Opened by the thread that starts the gateway, used by the writer's, never by two at once.
         self._db = sqlite3.connect(
@@ -107,16 +104,16 @@ class SqliteFile:
         return told
 
     def roll(self, now_ns: int) -> int:
-        """Add some records to the roll-ups and entries to their sums, in a transaction of its own; returns how many."""
+        """Add some records to the roll-ups, in a transaction of its own; returns how many."""
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            rolled = roll(self._db, ROLLED_AT_ONCE, now_ns)
-            if not self._entries.due:
-                return rolled
-            kept = keep_entries(self._db)
-        self._entries.went_on(kept)
-        self._entries.more_came()
-        return max(rolled, kept)
+            return roll(self._db, ROLLED_AT_ONCE, now_ns)
+
+    def keep_entries(self) -> int:
+        """Add some entries to their accounts' sums, in a transaction of its own; returns how many."""
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            return keep_entries(self._db)
 
     def _commit(
         self,

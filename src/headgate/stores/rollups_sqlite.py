@@ -11,13 +11,20 @@ from headgate.stores.rows import without_surrogates
 T = TypeVar("T")
 
 
-class Pace:
-    """When it is time to roll: a while after something came; at once while there is more than goes at once."""
+SOON = 5.0
+"""Seconds."""
 
-    def __init__(self, pause: float = 5.0) -> None:
+
+class Pace:
+    """When it is time to roll: a while after something came; at once while there is more than goes at once.
+
+    The first time soon after the start, for what an earlier one has left.
+    """
+
+    def __init__(self, pause: float = SOON) -> None:
         """`pause` is for how many seconds things gather: a sum costs the same whether one is added to it or many."""
         self._pause = pause
-        self._due_at: float | None = time.monotonic() + pause
+        self._due_at: float | None = time.monotonic() + min(pause, SOON)
 
     @property
     def due(self) -> bool:

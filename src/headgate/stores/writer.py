@@ -42,6 +42,10 @@ _GATHERING = 0.01
 """Seconds that a batch waits for company. A writer that commits each record by itself takes the processor from the
 event loop seven times a request; a process that is killed loses at most this much more."""
 
+_ENTRIES_GATHER = 60.0
+"""Seconds until entries are added to their sums: these are asked for rarely, and looking at every account costs
+something."""
+
 _TROUBLE = (sqlite3.Error, OSError, ConfigError)
 """What SqliteFile raises."""
 
@@ -132,7 +136,7 @@ class Writer:
         self._batch = _Batch()
         self._wake, self._urgent, self._closing = threading.Event(), threading.Event(), threading.Event()
         self._failures = 0
-        self._rolling = Pace()
+        self._rolling, self._adding = Pace(), Pace(_ENTRIES_GATHER)
         self._file: SqliteFile | None = _opened(path)
         self._mark = self._file.mark
         self._thread = threading.Thread(target=self._run, name="headgate-writer", daemon=True)
@@ -214,7 +218,7 @@ class Writer:
     def _run(self) -> None:
         while self._gather() and self._write_batch():
             self._batch = _Batch()
-            self._roll()
+            self._tidy()
         if self._file is not None:
             self._file.close()
 
@@ -223,8 +227,8 @@ class Writer:
         while True:
             closing = self._closing.is_set()
             if not closing:
-                while not self._wake.wait(self._rolling.wait_seconds):
-                    self._roll()
+                while not self._wake.wait(self._rest_seconds()):
+                    self._tidy()
                 self._urgent.wait(_GATHERING)
             self._wake.clear()  # before the queue is looked at: whoever comes later sets it again
             self._urgent.clear()
@@ -257,6 +261,8 @@ class Writer:
                 _tell(zip(self._batch.futures, answers, strict=True))
                 if self._batch.has_records:
                     self._rolling.more_came()
+                if self._batch.commands:
+                    self._adding.more_came()
                 self._batch = _Batch()
                 return True
             if last_try:
@@ -264,17 +270,27 @@ class Writer:
             self._closing.wait(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _roll(self) -> None:
-        """Bring the roll-ups up to date if it is time; what cannot be done now is done some other time."""
-        if not self._rolling.due or self._closing.is_set():
-            return
-        rolled = 0
-        try:
-            if self._file is not None:
-                rolled = self._file.roll(time.time_ns())
-        except _TROUBLE as error:
-            self._note_failure(error)
-        self._rolling.went_on(rolled)
+    def _rest_seconds(self) -> float | None:
+        """How long there is nothing to bring up to date; None if there is nothing at all."""
+        waits = (pace.wait_seconds for pace in (self._rolling, self._adding))
+        return min((seconds for seconds in waits if seconds is not None), default=None)
+
+    def _tidy(self) -> None:
+        """Bring roll-ups and the sums of entries a step further if it is time; what fails is done some other time."""
+        for pace, work in ((self._rolling, self._roll), (self._adding, self._add)):
+            if pace.due and not self._closing.is_set():
+                done = 0
+                try:
+                    done = work()
+                except _TROUBLE as error:
+                    self._note_failure(error)
+                pace.went_on(done)
+
+    def _roll(self) -> int:
+        return 0 if self._file is None else self._file.roll(time.time_ns())
+
+    def _add(self) -> int:
+        return 0 if self._file is None else self._file.keep_entries()
 
     def _commit(self) -> list[object]:
         if self._file is None:
