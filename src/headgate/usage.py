@@ -116,6 +116,20 @@ class Estimate:
         return {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
 
 
+def excess(estimate: Estimate, usage: Usage) -> Estimate:
+    """What of an estimate is above what the provider reported, and so missing in a sum of reported tokens.
+
+    An estimate covers all that was delivered, also what the figures of a stream that broke off cover already.
+    """
+    return Estimate(
+        _above(estimate.input_tokens, usage.input_tokens), _above(estimate.output_tokens, usage.output_tokens)
+    )
+
+
+def _above(estimated: int | None, reported: int | None) -> int | None:
+    return None if estimated is None else max(0, estimated - (reported or 0))
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a meter saw of one response."""

@@ -39,7 +39,7 @@ TEAM = [
     a_record("ex_6", started_at_ns=NOON + DAY_NS, status=499, ending=Ending.NEVER_SENT, usage=Usage(),
              basis=Basis.NONE, counted=False),
     a_record("ex_7", started_at_ns=NOON + DAY_NS, ending=Ending.UPSTREAM_CUT, basis=Basis.PARTIAL,
-             usage=Usage(input_tokens=1, output_tokens=0, reported_cost_nanos=5), estimate=Estimate(None, 9),
+             usage=Usage(input_tokens=1, output_tokens=3, reported_cost_nanos=5), estimate=Estimate(None, 9),
              bill=Bill(cost_nanos=5)),
 ]  # fmt: skip
 """A plain one, a poll of it, a refusal, a client that left, a silent upstream, one that left at once, and a cut one."""
@@ -50,8 +50,8 @@ PLAIN_SUMS: dict[str, Any] = {"input_tokens": 100, "cache_read_tokens": 20, "out
 TEAM_BY: dict[GroupBy, list[UsageRow]] = {
     GroupBy.PROVIDER: [
         UsageRow("openai", exchanges=4, errors=1, cancelled=1, estimated=1, unpriced=1, input_tokens=101,
-                 cache_read_tokens=20, output_tokens=50, reasoning_tokens=10, reported_cost_nanos=5,
-                 estimated_output_tokens=9, cost_nanos=1_005, charge_nanos=1_200),
+                 cache_read_tokens=20, output_tokens=53, reasoning_tokens=10, reported_cost_nanos=5,
+                 estimated_output_tokens=6, cost_nanos=1_005, charge_nanos=1_200),
         UsageRow("groq", exchanges=2, cancelled=1, estimated=1, unmetered=1, unpriced=2,
                  estimated_input_tokens=30, estimated_output_tokens=4, cost_nanos=70, charge_nanos=0),
         UsageRow(None, exchanges=1, errors=1),
@@ -59,25 +59,25 @@ TEAM_BY: dict[GroupBy, list[UsageRow]] = {
     GroupBy.DAY: [
         UsageRow("2025-11-01", exchanges=3, errors=1, unpriced=1, **PLAIN_SUMS, cost_nanos=1_000, charge_nanos=1_200),
         UsageRow("2025-11-02", exchanges=4, errors=1, cancelled=2, estimated=2, unmetered=1, unpriced=2, input_tokens=1,
-                 output_tokens=0, reported_cost_nanos=5, estimated_input_tokens=30, estimated_output_tokens=13,
+                 output_tokens=3, reported_cost_nanos=5, estimated_input_tokens=30, estimated_output_tokens=10,
                  cost_nanos=75, charge_nanos=0),
     ],
     GroupBy.KEY: [
         UsageRow(None, exchanges=5, errors=2, cancelled=2, estimated=2, unmetered=1, unpriced=2, input_tokens=1,
-                 output_tokens=0, reported_cost_nanos=5, estimated_input_tokens=30, estimated_output_tokens=13,
+                 output_tokens=3, reported_cost_nanos=5, estimated_input_tokens=30, estimated_output_tokens=10,
                  cost_nanos=75, charge_nanos=0),
         UsageRow("team-a", exchanges=2, unpriced=1, **PLAIN_SUMS, cost_nanos=1_000, charge_nanos=1_200),
     ],
     GroupBy.ACCOUNT: [
         UsageRow(None, exchanges=5, errors=2, cancelled=1, estimated=1, unmetered=1, unpriced=2, input_tokens=1,
-                 output_tokens=0, reported_cost_nanos=5, estimated_output_tokens=9, cost_nanos=5),
+                 output_tokens=3, reported_cost_nanos=5, estimated_output_tokens=6, cost_nanos=5),
         UsageRow("acme", exchanges=2, cancelled=1, estimated=1, unpriced=1, **PLAIN_SUMS, estimated_input_tokens=30,
                  estimated_output_tokens=4, cost_nanos=1_070, charge_nanos=1_200),
     ],
     GroupBy.MODEL: [
         UsageRow("gpt-4o-2024-08-06", exchanges=6, errors=1, cancelled=2, estimated=2, unmetered=1, unpriced=3,
-                 input_tokens=101, cache_read_tokens=20, output_tokens=50, reasoning_tokens=10, reported_cost_nanos=5,
-                 estimated_input_tokens=30, estimated_output_tokens=13, cost_nanos=1_075, charge_nanos=1_200),
+                 input_tokens=101, cache_read_tokens=20, output_tokens=53, reasoning_tokens=10, reported_cost_nanos=5,
+                 estimated_input_tokens=30, estimated_output_tokens=10, cost_nanos=1_075, charge_nanos=1_200),
         UsageRow("gpt-4o", exchanges=1, errors=1),
     ],
 }  # fmt: skip

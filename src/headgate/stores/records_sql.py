@@ -48,13 +48,21 @@ MARKS: Mapping[Mark, str] = {
 }
 """Conditions, word for word those of the indexes: else an index is not used."""
 
+
+def _excess(name: str) -> str:
+    """What `usage.excess` says."""
+    reported = f"coalesce({name}, 0)"
+    more = f"estimated_{name} > {reported} THEN estimated_{name} - {reported}"
+    return f"CASE WHEN {more} WHEN estimated_{name} IS NOT NULL THEN 0 END"
+
+
 SUMMED = (
     "count(*)",
     *(f"count(*) FILTER (WHERE {MARKS[mark]})" for mark in Mark),
     # PostgreSQL sums 64-bit integers as decimals.
     *(
-        f"CAST(sum({name}) FILTER (WHERE counted) AS BIGINT)"
-        for name in (*COUNTS, "estimated_input_tokens", "estimated_output_tokens")
+        f"CAST(sum({number}) FILTER (WHERE counted) AS BIGINT)"
+        for number in (*COUNTS, _excess("input_tokens"), _excess("output_tokens"))
     ),
     *(f"CAST(sum({name}) AS BIGINT)" for name in ("cost_nanos", "charge_nanos")),
 )

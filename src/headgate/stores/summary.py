@@ -18,7 +18,7 @@ from typing import Any
 from headgate.records import Mark, Record, bears
 from headgate.stores.rows import COUNTS
 from headgate.stores.spans import Step
-from headgate.usage import Estimate, Usage
+from headgate.usage import Estimate, Usage, excess
 
 _EPOCH = date(1970, 1, 1)
 
@@ -59,6 +59,7 @@ class UsageRow:
     output_image_tokens: int | None = None
     reported_cost_nanos: int | None = None
     estimated_input_tokens: int | None = None
+    """Of estimates what is above the providers' own figures: added to those, each token counts once."""
     estimated_output_tokens: int | None = None
     cost_nanos: int | None = None
     """What providers ask, estimates and legs included; all of it under the model of the answer itself."""
@@ -145,12 +146,12 @@ def _row(record: Record, by: GroupBy | None) -> UsageRow:
 
 
 def _counted(usage: Usage, estimate: Estimate | None = None) -> UsageRow:
-    estimate = estimate or Estimate()
+    missing = excess(estimate or Estimate(), usage)
     return UsageRow(
         None,
         **{name: getattr(usage, name) for name in COUNTS},
-        estimated_input_tokens=estimate.input_tokens,
-        estimated_output_tokens=estimate.output_tokens,
+        estimated_input_tokens=missing.input_tokens,
+        estimated_output_tokens=missing.output_tokens,
     )
 
 
