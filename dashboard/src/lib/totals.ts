@@ -66,6 +66,14 @@ export function tokensOf(row: Sums): Tokens {
   };
 }
 
+/**
+ * Whether a sum of money tells nothing, as some of it has no price and no price is in it. It is null where not one
+ * exchange has a cost, and 0 where some cost nothing for sure, such as one that was never sent.
+ */
+export function priceless(cost: Nanos | null, unpriced: number): boolean {
+  return !cost && unpriced > 0;
+}
+
 export function tokensTotal(tokens: Tokens): number | null {
   return countSum(Object.values(tokens) as (number | null)[]);
 }

@@ -10,7 +10,7 @@ import { axisDollars, exact, fixed, nanosOf, pixels, sumOf } from "../lib/money.
 import { axisCount, count } from "../lib/numbers.ts";
 import { type Span, stepSeconds } from "../lib/span.ts";
 import { rfc } from "../lib/time.ts";
-import { KINDS, tokensOf, type Total } from "../lib/totals.ts";
+import { KINDS, priceless, tokensOf, type Total } from "../lib/totals.ts";
 import type { ChartData } from "../parts/chart.tsx";
 import { ChartPanel, Choice } from "../parts/chart-panel.tsx";
 import { With } from "../parts/notice.tsx";
@@ -108,7 +108,8 @@ function Spend({ series, by, form, actions, unpriced }: SpendProps) {
 
 /** A sum of nothing but what has no price is not known. */
 function Known({ cost, rows }: { cost: bigint | null; rows: (Sums | null)[] }) {
-  return cost === 0n && rows.some((row) => row !== null && row.unpriced > 0) ? <Unknown what="it has no price" /> : <Money nanos={cost} />;
+  const unpriced = rows.reduce((sum, row) => sum + (row?.unpriced ?? 0), 0);
+  return priceless(cost, unpriced) ? <Unknown what="it has no price" /> : <Money nanos={cost} />;
 }
 
 function textOf(cost: bigint | null | undefined, row: Sums | null | undefined): string {

@@ -5,7 +5,7 @@ import { href } from "../app/router.ts";
 import { nanosOf } from "../lib/money.ts";
 import { share } from "../lib/numbers.ts";
 import { inOrder } from "../lib/order.ts";
-import type { Total } from "../lib/totals.ts";
+import { priceless, type Total } from "../lib/totals.ts";
 import { Bar } from "../parts/gauge.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { Count, Money, Unknown } from "../parts/text.tsx";
@@ -51,7 +51,7 @@ function Top({ name, rows, total, params }: { name: By; rows: UsageRow[]; total:
             <span class="label">
               {label === null ? <span class="muted">no {name}</span> : <a href={href("/exchanges", { ...params, [name]: label })}>{label}</a>}
             </span>
-            <span class="amount">{cost === 0n && row.unpriced > 0 ? <Unknown what="it has no price" /> : <Money nanos={cost} />}</span>
+            <span class="amount">{priceless(cost, row.unpriced) ? <Unknown what="it has no price" /> : <Money nanos={cost} />}</span>
             <Bar part={highest === 0n || cost === null ? 0 : Number((cost * 10_000n) / highest) / 10_000} />
             <span class="note">
               {total.cost ? share(Number(((cost ?? 0n) * 10_000n) / total.cost), 10_000) : "–"} · <Count value={row.exchanges} short /> requests
