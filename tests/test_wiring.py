@@ -2,12 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from headgate import wiring
+from headgate.admin.deeds import Deeds
+from headgate.audit.deeds import Deed
 from headgate.config import load
+from headgate.net import client, connection_dial, websocket_client
 from headgate.net.asgi import Application
 from headgate.stores.memory import MemoryStore
 from headgate.stores.sqlite import SqliteStore
@@ -49,6 +55,7 @@ async def test_without_a_rule_no_exchange_meets_a_scribe(tmp_path: Path) -> None
 
 def test_what_the_settings_hold_is_known_for_secrets(tmp_path: Path) -> None:
     text = """
+        database = "postgresql://headgate:a%20password%20of%20Postgres@db.example/books?sslpassword=of-a-client-key"
         [keys]
         ci = "a gateway key of theirs"
         [admin.keys]
@@ -62,15 +69,69 @@ def test_what_the_settings_hold_is_known_for_secrets(tmp_path: Path) -> None:
         secrets = { access_key_id = "an-access-key-id", secret_access_key = "a-secret-access-key" }
         [providers.openai]
         api_key = "a-providers-own-key"
+        [tracing]
+        endpoint = "https://ours:collectors-password@otlp.example"
+        headers = { authorization = "Bearer a-key-of-the-collector", x-team-key = "another-key-of-its" }
         [audit]
         redact = ['project [a-z]+']
     """
     path = tmp_path / "headgate.toml"
     path.write_text(text)
     said = ["a gateway key of theirs", "an admin key of theirs", "what digests are made with",
-            "a key that reads metrics", "an-access-key-id", "a-secret-access-key", "a-providers-own-key"]  # fmt: skip
+            "a key that reads metrics", "an-access-key-id", "a-secret-access-key", "a-providers-own-key",
+            "a%20password%20of%20Postgres", "a password of Postgres", "of-a-client-key", "collectors-password",
+            "Bearer a-key-of-the-collector", "a-key-of-the-collector", "another-key-of-its"]  # fmt: skip
     redacted = make_redactor(load(path, {})).redact(" | ".join([*said, "project x"]), 1_000)
     assert redacted.text == " | ".join(["[credential]"] * len(said) + ["[redacted]"])
+
+
+async def test_how_the_last_deeds_ended_is_kept_before_the_store_closes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sign-in is noted without anyone waiting, and the database is slow."""
+    config = tmp_path / "headgate.toml"
+    config.write_text('[admin.keys]\nops = "an admin key of theirs"\n')
+    told: list[str] = []
+
+    class Store(MemoryStore):
+        async def keep_deed(self, deed: Deed) -> None:
+            told.append("asked for")
+            await asyncio.sleep(0.05)
+            told.append(deed.action)
+
+        async def aclose(self) -> None:
+            told.append("closed")
+
+    made: list[Deeds] = []
+
+    def deeds(*args: Any) -> Deeds:
+        made.append(Deeds(*args))
+        return made[-1]
+
+    monkeypatch.setattr(wiring, "Deeds", deeds)
+    application = build(load(config, {}), Store()).application
+    async with running(application):
+        made[0].note("ops", "sign_in", "session", {}, 200)
+        await asyncio.sleep(0)
+    assert told == ["asked for", "sign_in", "closed"]
+
+
+async def test_a_gateway_has_one_redactor_and_one_tls_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def count(make: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any) -> Any:
+            made.append(make.__name__)
+            return make(*args)
+
+        return counted
+
+    monkeypatch.setattr(wiring, "make_redactor", count(wiring.make_redactor))
+    tls_context = count(connection_dial.tls_context)
+    for module in (wiring, client, websocket_client):
+        monkeypatch.setattr(module, "tls_context", tls_context)
+    await build(load(None, {"OPENAI_API_KEY": "k"}), MemoryStore()).application.stop()
+    assert sorted(made) == ["make_redactor", "tls_context"]
 
 
 async def test_between_start_and_stop_the_gateway_holds_a_lease() -> None:

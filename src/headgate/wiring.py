@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from headgate import __version__, tokenizer
 from headgate.access.directory import Directory
@@ -48,6 +49,7 @@ from headgate.gateway.tariff import Tariff
 from headgate.gateway.upstream import TimeLimits
 from headgate.net.asgi import Application, Asgi, Lifecycle
 from headgate.net.client import HttpUpstream
+from headgate.net.connection_dial import tls_context
 from headgate.net.tokens import Tokens
 from headgate.net.websocket_client import WebSockets
 from headgate.pricing.book import PriceBook
@@ -66,6 +68,8 @@ from headgate.tokenizer import Tokenizer
 from headgate.wiring_telemetry import Telemetry, telemetry_of
 
 _MIB = 1024 * 1024
+_LAST_DEEDS_SECONDS = 5.0
+"""For how the last deeds ended to be kept, before the store closes."""
 
 
 class Store(Books, Directory, AuditLog, Protocol):
@@ -157,7 +161,8 @@ def build(settings: Settings, store: Store | None = None, log: LogWriter | None 
     book = settings.book or PriceBook.from_json(price_data())
     tariff = Tariff(book, settings.markups, settings.holds.output_tokens)
     node = f"{os.uname().nodename}:{os.getpid()}:{os.urandom(4).hex()}"
-    live, settler, upstream = Live(), Settler(store), HttpUpstream()
+    tls = tls_context()
+    live, settler, upstream = Live(), Settler(store), HttpUpstream(ssl_context=tls)
     appraiser = Appraiser(tariff, settings.holds.on_upstream_failure)
     checkpoints = Checkpoints(store, live, appraiser)
     lease = Lease(min(1.0, settings.holds.lease_seconds / 4), settings.holds.lease_seconds)
@@ -185,14 +190,18 @@ def build(settings: Settings, store: Store | None = None, log: LogWriter | None 
     )
     local = LocalAnswers(models, door, store, live, __version__)
     pruner = _pruner(settings, store)
-    lifecycle = _lifecycle(store, keeper, upstream, sight=sight, telemetry=telemetry, pruner=pruner, scribe=scribe)
+    deeds = Deeds(store, redactor, time.time_ns, os.urandom)
+    lifecycle = _lifecycle(
+        store, keeper, upstream, sight=sight, telemetry=telemetry, pruner=pruner, scribe=scribe, deeds=deeds
+    )
     max_body_bytes = settings.limits.max_body_mib * _MIB
+    sockets = WebSockets(ssl_context=tls)
     sessions = Sessions(
-        gateway, WebSockets(), gateway.forwarder.bounds.limits, settings.limits.drain_seconds, settings.origins
+        gateway, sockets, gateway.forwarder.bounds.limits, settings.limits.drain_seconds, settings.origins
     )
     mounts: dict[str, Asgi] = {
         "/dashboard": Dashboard(dashboard_files()),
-        "/admin/v1": _admin(settings, store, secret, book, sight),
+        "/admin/v1": _admin(settings, store, secret, book, sight=sight, deeds=deeds),
         **telemetry.mounts,
     }
     application = Application(gateway, sessions, local, lifecycle, max_body_bytes=max_body_bytes, mounts=mounts)
@@ -231,12 +240,11 @@ def _sight(settings: Settings, store: Store, snapshots: Snapshots, book: PriceBo
     return Sight(snapshots, onlookers, health, books, offer)
 
 
-def _admin(settings: Settings, store: Store, secret: bytes, book: PriceBook, sight: Sight) -> Asgi:
+def _admin(settings: Settings, store: Store, secret: bytes, book: PriceBook, *, sight: Sight, deeds: Deeds) -> Asgi:
     """The admin API; without admin keys it answers everything with 404."""
     office = Office(store, store, secret, time.time_ns, os.urandom)
     providers = sorted({deployment.provider.name for deployment in settings.deployments})
     prices = prices_from(book, providers, time.time_ns)
-    deeds = Deeds(store, make_redactor(settings), time.time_ns, os.urandom)
     return admin_application(office, StoreRecords(store), prices, settings.admin_keys, secret, sight=sight, deeds=deeds)
 
 
@@ -263,6 +271,7 @@ def _lifecycle(
     telemetry: Telemetry,
     pruner: Pruner | None,
     scribe: Scribe,
+    deeds: Deeds,
 ) -> Lifecycle:
     async def start() -> None:
         if isinstance(store, PostgresStore):
@@ -281,6 +290,7 @@ def _lifecycle(
         if pruner is not None:
             await pruner.aclose()
         await keeper.aclose()
+        await deeds.settled(_LAST_DEEDS_SECONDS)
         await store.aclose()
         for end in telemetry.close:
             await end()
@@ -301,7 +311,19 @@ def make_redactor(settings: Settings) -> Redactor:
     held = [secret for d in settings.deployments for secret in (d.credential, *d.secrets.values())]
     own = [*settings.keys.values(), *settings.admin_keys.values(), settings.access.secret, settings.metrics.key]
     known = [*filter(None, own), *(secret.reveal() for secret in held if secret is not None)]
+    known += _passwords(settings.postgres) if settings.postgres is not None else ()
+    if settings.tracing is not None:
+        known += [*_passwords(settings.tracing.endpoint), *settings.tracing.headers.values()]
+        known += (value.partition(" ")[2] for value in settings.tracing.headers.values())  # behind "Bearer"
     return Redactor(known, settings.audit.redact)
+
+
+def _passwords(address: str) -> list[str]:
+    """The passwords in an address, as they stand there and as they are meant."""
+    parts = urlsplit(address)
+    in_query = (value for name, value in parse_qsl(parts.query) if name in {"password", "sslpassword"})
+    given = [parts.password or "", *in_query]
+    return [*given, *map(unquote, given)]
 
 
 def make_store(settings: Settings) -> Store:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -119,6 +120,17 @@ async def test_the_upgrade_is_the_request_that_was_given(monkeypatch: pytest.Mon
     assert names == [b"connection", b"sec-websocket-key", b"sec-websocket-version", b"upgrade"]
     assert b"secret" not in head
     assert b"theirs" not in head
+
+
+async def test_no_credential_and_no_word_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        async with provider(echo) as origin:
+            socket = await opened(origin, [(b"authorization", b"Bearer the-credential")])
+            await socket.send(b"what was said")
+            assert await socket.receive() == b"what was said"
+            await socket.close(1000)
+    assert "the-credential" not in caplog.text
+    assert "what was said" not in caplog.text
 
 
 @on_each_loop

@@ -22,7 +22,10 @@ _PAGE = 500
 
 
 class DeedView(Struct, frozen=True, kw_only=True):
-    """Who did what to what. A status from 400 on was refused or failed; null: nobody lived to tell how it ended."""
+    """Who did what to what, and how it ended.
+
+    A status from 400 on was refused; from 500 on it failed, and may be done all the same. Null: nobody lived to tell.
+    """
 
     serial: int
     at: datetime

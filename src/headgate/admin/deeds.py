@@ -70,7 +70,7 @@ class Deeds:
         Raises Busy, and the block is not entered, if the deed cannot be kept. If its end cannot be, that is logged.
         """
         deed = self._deed(actor, action, subject, detail)
-        await self._write(self.log.keep_deed(deed))
+        await self._before(deed)
         doing = Doing(subject)
         status: int | None = 500
         more: dict[str, Any] = {}
@@ -87,18 +87,16 @@ class Deeds:
         finally:
             if status is not None:
                 ended = replace(deed, subject=self._text(doing.subject), status=status, detail={**deed.detail, **more})
-                await self._end(ended)
+                await asyncio.shield(self._aside(self._end(ended)))  # who leaves meanwhile does not take it along
 
     async def keep(self, actor: str, action: str, subject: str, detail: Mapping[str, Any], status: int) -> None:
         """Keep a deed that changes nothing, such as reading what was said. Raises Busy if it cannot be kept."""
-        await self._write(self.log.keep_deed(replace(self._deed(actor, action, subject, detail), status=status)))
+        await self._before(replace(self._deed(actor, action, subject, detail), status=status))
 
     def note(self, actor: str, action: str, subject: str, detail: Mapping[str, Any], status: int) -> None:
         """Keep a deed that is done, without waiting. One that cannot be kept is logged."""
         deed = replace(self._deed(actor, action, subject, detail), status=status)
-        task = asyncio.get_running_loop().create_task(self._note(deed))
-        self._noting.add(task)
-        task.add_done_callback(self._noting.discard)
+        self._aside(self._note(deed))
 
     def note_refusal(self, client: str) -> None:
         """A sign-in with a wrong key, from an address."""
@@ -107,9 +105,16 @@ class Deeds:
             detail = {"from": client} | ({"passed_over": passed_over} if passed_over else {})
             self.note(NOBODY, "sign_in", "session", detail, 401)
 
-    async def settled(self) -> None:
-        """Wait until what was noted has been kept."""
-        await asyncio.gather(*self._noting)
+    async def settled(self, seconds: float | None = None) -> None:
+        """Wait until what was noted, and how deeds ended, has been kept; for so long at most."""
+        if self._noting:
+            await asyncio.wait(self._noting, timeout=seconds)
+
+    def _aside(self, keeping: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(keeping)
+        self._noting.add(task)
+        task.add_done_callback(self._noting.discard)
+        return task
 
     def _deed(self, actor: str, action: str, subject: str, detail: Mapping[str, Any]) -> Deed:
         deed_id = f"deed_{self._random(10).hex()}"
@@ -130,24 +135,33 @@ class Deeds:
     def _text(self, text: str) -> str:
         return self._redactor.redact(text, _LARGEST_TEXT).text
 
-    async def _write(self, writing: Coroutine[Any, Any, None]) -> None:
+    async def _before(self, deed: Deed) -> None:
+        """Keep a deed that waits to be done. Raises Busy."""
+        if not await self._written(self.log.keep_deed(deed)):
+            raise Busy("The audit log cannot be written at the moment, so nothing was done.")
+
+    async def _end(self, deed: Deed) -> None:
+        if not await self._written(self.log.end_deed(deed)):
+            _log.error(
+                "%s of %s was begun and ended (%s), but the audit log may not have kept how: it cannot be written",
+                deed.action, deed.actor, deed.status,
+            )  # fmt: skip
+
+    async def _note(self, deed: Deed) -> None:
+        if not await self._written(self.log.keep_deed(deed)):
+            _log.error(
+                "%s of %s (%s) may not be kept: the audit log cannot be written",
+                deed.action, deed.actor, deed.status,
+            )  # fmt: skip
+
+    async def _written(self, writing: Coroutine[Any, Any, None]) -> bool:
+        """Whether it is on disk. False is not known: what was not written in time may still be."""
         try:
             async with asyncio.timeout(self._patience_seconds):
                 await writing
-        except (TimeoutError, LedgerUnavailable) as error:
-            raise Busy("The audit log cannot be written at the moment, so nothing was done.") from error
-
-    async def _end(self, deed: Deed) -> None:
-        try:
-            await self._write(self.log.end_deed(deed))
-        except Busy as error:
-            _log.error("how %s of %s ended (%s) is not kept: %s", deed.action, deed.actor, deed.status, error.message)
-
-    async def _note(self, deed: Deed) -> None:
-        try:
-            await self._write(self.log.keep_deed(deed))
-        except Busy as error:
-            _log.error("%s of %s (%s) is not kept: %s", deed.action, deed.actor, deed.status, error.message)
+        except (TimeoutError, Busy, LedgerUnavailable):
+            return False
+        return True
 
 
 @dataclass(slots=True)

@@ -292,13 +292,11 @@ class Office:
         try:
             async with asyncio.timeout(self._patience_seconds):
                 return await writing
-        except TimeoutError as error:
+        except (TimeoutError, LedgerUnavailable) as error:  # closed in the middle of a commit, too
             raise Busy(
                 "The database has not taken the change yet, and may still take it: look before you repeat it, or "
                 "repeat it with the same id."
             ) from error
-        except LedgerUnavailable as error:
-            raise Busy("The gateway is stopping; the change was not made.") from error
 
 
 _LARGEST_USD = texts.usd_from_nanos(LARGEST_NANOS)

@@ -78,13 +78,18 @@ class AdminKeys:
         keeps guessing and the log slow; who has a key never waits for those who guess. Raises RateLimited at once while
         too many sit through their pauses already.
         """
+        known = self.find(key)
+        if known is None:
+            await self._refuse(client)
+            raise Unauthorized("This is not an admin key.")
+        return known
+
+    def find(self, key: bytes) -> str | None:
+        """The name of a key, in constant time; None if there is none like it, which costs nothing here."""
         presented, known = _digest(key), None
         for name, digest in self._digests.items():
             if hmac.compare_digest(presented, digest):
                 known = name
-        if known is None:
-            await self._refuse(client)
-            raise Unauthorized("This is not an admin key.")
         return known
 
     async def _refuse(self, client: str) -> None:
@@ -102,7 +107,9 @@ class AdminKeys:
 class Door:
     """Lets a request through to `inside` if it brings an admin key or a pass. Without any keys there is nothing here.
 
-    Who brings nothing, or a pass that has ended, is told so at once: a key can be guessed, a pass cannot.
+    A key counts before a pass; what is no key of ours does not put out a pass that is good, for proxies have browsers
+    send them credentials of their own. Who brings nothing, or a pass that has ended, is told so at once: a key can be
+    guessed, a pass cannot.
     """
 
     def __init__(
@@ -137,15 +144,18 @@ class Door:
         method, headers, root = scope["method"], scope["headers"], scope.get("root_path", "")
         client = scope["client"][0] if scope.get("client") else "somewhere"
         name, expires_at_ns = "", None
+        token = _token(headers)
         if (method, scope["path"].removeprefix(root)) in self._ways_in:
             if cookies.is_own_page(method, headers) is False:
                 raise _another_page()
-        elif any(header == b"authorization" for header, _ in headers):
-            name = await self._keys.holder(_token(scope), client)
+        elif token is not None and (known := self._keys.find(token)) is not None:
+            name = known
         elif (found := self._passes.read(cookies.pass_in(headers))) is not None:
             if not cookies.may_act(method, headers):
                 raise _another_page()
             name, expires_at_ns = found.name, found.expires_at_ns
+        elif token is not None:
+            name = await self._keys.holder(token, client)
         else:
             raise Unauthorized("The admin API needs an admin key, as a bearer token, or a sign-in at /session.")
         return Visit(name, expires_at_ns, client, root, cookies.is_secure(scope.get("scheme", "http"), headers))
@@ -155,13 +165,13 @@ def _another_page() -> Forbidden:
     return Forbidden("Only this gateway's own pages may do that with a sign-in; programs bring an admin key.")
 
 
-def _token(scope: Scope) -> bytes:
-    """The bearer token; empty, which is no key, if there is none or more than one."""
-    given: list[bytes] = [value for name, value in scope["headers"] if name == b"authorization"]
-    if len(given) != 1:
-        return b""
-    scheme, _, token = given[0].partition(b" ")
-    return token.strip() if scheme.lower() == b"bearer" else b""
+def _token(headers: cookies.Headers) -> bytes | None:
+    """The bearer token; None if none is shown, empty, which is no key, if there is more than one credential."""
+    given = [value.partition(b" ") for name, value in headers if name == b"authorization"]
+    tokens = [token.strip() for scheme, _, token in given if scheme.lower() == b"bearer"]
+    if not tokens:
+        return None
+    return tokens[0] if len(given) == 1 else b""
 
 
 def _digest(key: bytes) -> bytes:

@@ -23,7 +23,9 @@ class Deed:
     subject: str
     """To what, such as "account/team-a"."""
     status: int | None = None
-    """As in HTTP: below 400 it was done. None while it is under way, and for good if nobody lived to tell."""
+    """As in HTTP: below 400 it was done, below 500 refused; from 500 on it failed, and may be done all the same.
+
+    None while it is under way, and for good if nobody lived to tell."""
     detail: Mapping[str, Any] = field(default_factory=dict)
     """What was asked for: JSON values, never a secret."""
 

@@ -6,6 +6,7 @@ uncompressed too, and a frame of a few hundred bytes gains less than undoing it 
 """
 
 import asyncio
+import logging
 import ssl
 from collections import deque
 from typing import cast
@@ -24,6 +25,9 @@ from headgate.gateway.upstream import Headers, UpstreamRequest
 from headgate.net.client_request import request_head
 from headgate.net.connection_dial import dial_as, tls_context
 from headgate.net.websocket_codes import fitting, sendable
+
+logging.getLogger("websockets").setLevel(logging.WARNING)
+"""At level debug it tells every header and frame: credentials, and what was said."""
 
 HIGH_WATER = 64 * 1024
 """Bytes of whole frames that may wait for their reader; above it, reading from the connection pauses."""
