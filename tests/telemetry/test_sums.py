@@ -78,6 +78,17 @@ def test_estimates_stand_apart_and_repeats_do_not_count() -> None:
     assert not sums.tokens
 
 
+@pytest.mark.parametrize(("estimated", "missing"), [(9, 6), (3, 0), (2, 0)])
+def test_of_an_estimate_counts_what_is_above_the_report(estimated: int, missing: int) -> None:
+    cut = a_record(
+        ending=Ending.UPSTREAM_CUT, basis=Basis.PARTIAL, usage=Usage(input_tokens=1, output_tokens=3),
+        estimate=Estimate(None, estimated),
+    )  # fmt: skip
+    sums, one = sums_of(cut), ("openai", "gpt-4o-2024-08-06")
+    assert sums.tokens == {(*one, "input"): 1, (*one, "output"): 3}
+    assert sums.estimated_tokens == {(*one, "output"): missing}
+
+
 def test_every_attempt_counts() -> None:
     attempts = (Attempt("openai", 400, 0, 1, "x"), Attempt("openai", None, 1, 2), Attempt("openai", 200, 2, 3))
     assert sums_of(a_record(attempts=attempts)).attempts == {

@@ -61,7 +61,7 @@ COUNTERS: Sequence[tuple[str, str, Sequence[str], Callable[[Sums], Sum], int]] =
     ),
     (
         "headgate_tokens_estimated",
-        "Tokens inferred from bytes where a provider reported none, or broke off.",
+        "Tokens inferred from bytes, as far as a provider did not report them.",
         _KIND,
         lambda sums: sums.estimated_tokens,
         1,

@@ -4,25 +4,22 @@ Sums are integers: tokens, nano-dollars, nanoseconds. They become floats, which 
 are told, each by one division of the whole sum: so a sum of a million exchanges is off by no more than that of one
 (docs/decisions/0029).
 
-Tokens are summed as `headgate usage` sums them: counted exchanges only, legs under their own model, estimates apart.
+Tokens are summed as `headgate usage` sums them: counted exchanges only, legs under their own model, estimates apart
+and only as far as they are above the report.
 """
 
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from headgate.records import UNPRICED, Ending, Record, Settled
+from headgate.records import Bill, Ending, Mark, Record, Settled, bears
 from headgate.telemetry.names import NONE, Names
-from headgate.usage import Basis, Usage
+from headgate.usage import Usage, excess
 
 Labels = tuple[str, ...]
 
 SECONDS = tuple(10_000_000 * 2**n for n in range(16))
 """Upper bounds of the histograms' buckets in nanoseconds: 0.01 s, doubled up to 327.68 s. The first fourteen are those
 that OpenTelemetry's conventions for generative AI advise."""
-
-_UNSENT = frozenset({Ending.NEVER_SENT, Ending.REFUSED})
-_FAILED = frozenset({Ending.UPSTREAM_CUT, Ending.UPSTREAM_ERROR, Ending.GATEWAY_FAILED, Ending.GATEWAY_DIED})
-_INFERRED = frozenset({Basis.ESTIMATED, Basis.PARTIAL})
 
 
 class Sum(dict[Labels, int]):
@@ -94,17 +91,17 @@ class Sums:
         bill = record.bill
         self.cost_nanos.add((provider, model), bill.cost_nanos)
         self.charge_nanos.add((provider, model), bill.charge_nanos)
-        if bill.charge_nanos is not None and bill.hold_nanos is not None and bill.charge_nanos > bill.hold_nanos:
-            self.overrun_nanos.add((provider,), bill.charge_nanos - bill.hold_nanos)
+        self.overrun_nanos.add((provider,), _overrun_nanos(bill))
 
     def _add_tokens(self, record: Record, provider: str, model: str) -> None:
         self._add_usage(record.reading.usage, provider, model)
         for leg_model, usage in _legs(record.reading.usage, None):
             self._add_usage(usage, provider, self._names.admitted(leg_model) if leg_model else model)
-        estimate = record.reading.estimate
-        if estimate is not None:
-            self.estimated_tokens.add((provider, model, "input"), estimate.input_tokens)
-            self.estimated_tokens.add((provider, model, "output"), estimate.output_tokens)
+        reading = record.reading
+        if reading.estimate is not None:
+            missing = excess(reading.estimate, reading.usage)
+            self.estimated_tokens.add((provider, model, "input"), missing.input_tokens)
+            self.estimated_tokens.add((provider, model, "output"), missing.output_tokens)
 
     def _add_usage(self, usage: Usage, provider: str, model: str) -> None:
         self.tokens.add((provider, model, "input"), usage.input_tokens)
@@ -122,21 +119,18 @@ def _legs(usage: Usage, model: str | None) -> Iterator[tuple[str | None, Usage]]
 
 
 def marks(record: Record) -> Iterator[str]:
-    """What is to be known of an exchange beside its ending: by the rules that `headgate usage` counts by."""
-    reading, bill, sent = record.reading, record.bill, record.ending not in _UNSENT
-    left_early = record.ending is Ending.NEVER_SENT and record.status == 499
-    if left_early or record.ending is Ending.CLIENT_LEFT:
-        yield "cancelled"
-    elif record.status >= 400 or record.ending in _FAILED:
-        yield "failed"
-    if record.counted and reading.basis in _INFERRED:
-        yield "estimated"
-    if record.billable and reading.basis is Basis.NONE and sent:
-        yield "unmetered"
-    unpriced = bill.cost_nanos is None or any(flag.startswith(UNPRICED) for flag in bill.flags)
-    if unpriced and sent and (record.billable or record.counted):
-        yield "unpriced"
-    if bill.settled is Settled.DISPUTED:
+    """What is to be known of an exchange beside its ending: the marks of records, and what became of its money."""
+    for mark in Mark:
+        if bears(record, mark):
+            yield str(mark)
+    if record.bill.settled is Settled.DISPUTED:
         yield "disputed"
-    if bill.charge_nanos is not None and bill.hold_nanos is not None and bill.charge_nanos > bill.hold_nanos:
+    if _overrun_nanos(record.bill):
         yield "overrun"
+
+
+def _overrun_nanos(bill: Bill) -> int | None:
+    """The part of a charge above its hold, in nano-dollars; None where there is none."""
+    if bill.charge_nanos is None or bill.hold_nanos is None or bill.charge_nanos <= bill.hold_nanos:
+        return None
+    return bill.charge_nanos - bill.hold_nanos
