@@ -97,6 +97,8 @@ def test_an_estimate_is_no_usage() -> None:
         (Ending.NEVER_SENT, 499, None, None),
         (Ending.NEVER_SENT, 402, "insufficient_credit: The account has $0.01.", "insufficient_credit"),
         (Ending.REFUSED, 429, None, "429"),
+        (Ending.REFUSED, 499, None, "499"),
+        (Ending.REFUSED, 200, None, "refused"),
         (Ending.UPSTREAM_CUT, 200, "upstream_connection_lost: It broke.", "upstream_connection_lost"),
         (Ending.UPSTREAM_ERROR, 200, None, "upstream_error"),
         (Ending.GATEWAY_FAILED, 500, None, "gateway_failed"),

@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from headgate.dialects.base import Ask
-from headgate.records import Ending, Record
+from headgate.records import Ending, Mark, Record, bears
 from headgate.telemetry import semconv
 from headgate.telemetry.semconv import Convention
 from headgate.usage import Basis
 
 _NS = 1_000_000_000
-_FINE = frozenset({Ending.COMPLETE, Ending.INCOMPLETE, Ending.CLIENT_LEFT})
 _LONGEST = 200
 """Characters of a name that a client or a provider chose."""
 
@@ -38,9 +37,10 @@ Sites = Mapping[str, Site]
 
 def error_type(record: Record) -> str | None:
     """What went wrong, in a word; None where nothing did. A client that left is no error."""
-    if record.ending in _FINE or record.status == 499:
+    refused = record.ending is Ending.REFUSED
+    if not refused and not bears(record, Mark.FAILED):
         return None
-    if record.ending is Ending.REFUSED:
+    if refused and record.status >= 400:  # a turn in a WebSocket is refused without a status
         return str(record.status)
     return record.error.partition(":")[0] if record.error else str(record.ending)
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from headgate.money import dollars_text
-from headgate.records import Ending, Record
+from headgate.records import FAILED, Record
 from headgate.usage import Basis
 
 _NS = 1_000_000_000
@@ -28,7 +28,6 @@ EXCHANGE = "headgate.exchange"
 """What says the lines of exchanges."""
 INFO, WARNING = 20, 30
 _NAMES = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
-_FAILED = frozenset({Ending.UPSTREAM_CUT, Ending.UPSTREAM_ERROR, Ending.GATEWAY_FAILED, Ending.GATEWAY_DIED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Line:
 
 def level_of(record: Record) -> int:
     """A warning for what failed on the provider's side or on ours; what a client did is its own affair."""
-    return WARNING if record.ending in _FAILED or record.status >= 500 else INFO
+    return WARNING if record.ending in FAILED or record.status >= 500 else INFO
 
 
 def _exchange(record: Record) -> dict[str, Any]:
