@@ -75,11 +75,8 @@ _LAST_DEEDS_SECONDS = 5.0
 class Store(Books, Directory, AuditLog, Protocol):
     """One database: records, ledger, keys, budgets and the audit log."""
 
-    async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> list[Record]:
-        """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
-
     async def page(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> Found:
-        """The same; fewer where they are hard to find, and where to go on."""
+        """At most `limit` records, newest first, below `before`; fewer where they are hard to find: where to go on."""
 
     async def arrived(self, after: int, limit: int, missing: Sequence[int] = ()) -> list[tuple[int, Record]]:
         """At most `limit` records written after a number, each with its number, and those of missed numbers."""
@@ -110,14 +107,10 @@ class StoreRecords:
         """The record of an exchange."""
         return await self.store.find(exchange_id)
 
-    async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> Sequence[Record]:
-        """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
-        return await self.store.search(wanted, limit, before)
-
     async def page(
         self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None
     ) -> tuple[Sequence[Record], tuple[int, str] | None]:
-        """The same; fewer where they are hard to find, and where to go on."""
+        """At most `limit` records, newest first, below `before`; fewer where they are hard to find: where to go on."""
         return await self.store.page(wanted, limit, before)
 
     async def summed(self, by: str, since_ns: int | None, until_ns: int | None = None) -> Sequence[Mapping[str, Any]]:

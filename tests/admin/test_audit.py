@@ -3,7 +3,9 @@
 import json
 from typing import Any
 
-from headgate.audit.transcripts import SCANNED, Body, Transcript
+from headgate.admin.audit import transcript_lines
+from headgate.audit.transcripts import SCANNED, Body, Transcript, TranscriptsWanted
+from headgate.stores.audit_memory import MemoryAudit
 from tests.admin.serving import Api, served
 from tests.stores.audit_conformance import a_deed, a_transcript
 
@@ -44,7 +46,7 @@ async def test_pages_and_the_file_have_the_same() -> None:
         got = await api("GET", "/audit/export?actor=ada&text=N")
         lines = [json.loads(line) for line in got.body.splitlines()]
         assert lines == found
-        assert got.headers["content-type"] == "application/x-ndjson"
+        assert got.headers["content-type"] == "application/jsonl"
         assert got.headers["content-disposition"] == 'attachment; filename="headgate-audit-20251101T122640Z.jsonl"'
         assert (await api("GET", "/audit?action=export_deeds")).body["data"][0]["detail"] == {
             "actor": "ada",
@@ -67,6 +69,13 @@ async def test_transcripts_by_pages_and_as_a_file() -> None:
         lines = (await api("GET", "/transcripts/export?text=NEEDLE")).body.splitlines()
         assert [json.loads(line)["response"]["text"] for line in lines] == ["needle"]
         assert len((await api("GET", "/transcripts/export")).body.splitlines()) == count
+
+
+async def test_a_search_that_finds_nothing_can_be_given_up() -> None:
+    """So the file of one is begun, and told to be at hand, after one look and not after all of them."""
+    log = MemoryAudit()
+    await log.keep_transcripts([a_transcript(n) for n in range(1_100)])
+    assert [some async for some in transcript_lines(log, TranscriptsWanted(text="nowhere"))] == [b"", b""]
 
 
 async def test_a_transcript_of_nobody_in_particular() -> None:

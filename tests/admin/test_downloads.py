@@ -15,6 +15,8 @@ from tests.admin.exported import csv_rows, json_rows, record_of
 from tests.admin.serving import KEY, Api, served
 from tests.stores.examples import NOON, a_record
 
+Place = tuple[int, str] | None
+
 HEADERS = {"authorization": f"Bearer {KEY}"}
 
 
@@ -72,18 +74,27 @@ class Counting(StoreRecords):
         super().__init__(store)
         Counting.asked = 0
 
-    async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> Sequence[Record]:
+    async def page(self, wanted: Wanted, limit: int, before: Place = None) -> tuple[Sequence[Record], Place]:
         Counting.asked += 1
-        return await super().search(wanted, limit, before)
+        return await super().page(wanted, limit, before)
 
 
 class Endless(Counting):
     """Has a page for whoever asks."""
 
-    async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> Sequence[Record]:
-        await super().search(wanted, limit, before)
+    async def page(self, wanted: Wanted, limit: int, before: Place = None) -> tuple[Sequence[Record], Place]:
+        await super().page(wanted, limit, before)
         await asyncio.sleep(0)
-        return [a_record(f"ex_{n}") for n in range(limit)]
+        return [a_record(f"ex_{n}") for n in range(limit)], None
+
+
+class Barren(Counting):
+    """Looks and looks, and finds nothing."""
+
+    async def page(self, wanted: Wanted, limit: int, before: Place = None) -> tuple[Sequence[Record], Place]:
+        await super().page(wanted, limit, before)
+        await asyncio.sleep(0)
+        return [], (NOON - Counting.asked, "ex_0")
 
 
 class Failing(Counting):
@@ -91,11 +102,11 @@ class Failing(Counting):
 
     good = 1
 
-    async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> Sequence[Record]:
-        await super().search(wanted, limit, before)
+    async def page(self, wanted: Wanted, limit: int, before: Place = None) -> tuple[Sequence[Record], Place]:
+        await super().page(wanted, limit, before)
         if Counting.asked > self.good:
             raise Busy("The database does not answer.")
-        return [a_record(f"ex_{n}") for n in range(limit)]
+        return [a_record(f"ex_{n}") for n in range(limit)], None
 
 
 class Away(Failing):
@@ -113,6 +124,31 @@ async def test_it_ends_when_the_client_leaves_and_reads_no_further_than_it_takes
         asked = Counting.asked
         await asyncio.sleep(0.3)
         assert Counting.asked == asked
+
+
+async def test_it_ends_when_the_client_leaves_although_nothing_is_found() -> None:
+    async with served(reader_of=Barren) as api:
+        async with api.http.get(f"{api.root}/records/export", headers=HEADERS) as answer:
+            assert (answer.status, await answer.content.readline()) == (200, head(Format.CSV))
+            while Counting.asked < 10:
+                await asyncio.sleep(0.01)
+        await _still()
+
+
+async def test_records_that_are_hard_to_find_are_all_there() -> None:
+    class Sparse(Counting):
+        """Every other page is empty."""
+
+        async def page(self, wanted: Wanted, limit: int, before: Place = None) -> tuple[Sequence[Record], Place]:
+            found, _ = await super().page(wanted, limit, before)
+            if Counting.asked % 2:
+                return [], before or (NOON * 2, "ex_9")
+            return found, None
+
+    async with served(reader_of=Sparse) as api:
+        records = fill(api, 2 * PAGE + 1)
+        lines = await api("GET", "/records/export?format=jsonl")
+        assert [record_of(row) for row in json_rows(lines.body)] == records
 
 
 async def _still() -> None:

@@ -49,7 +49,7 @@ async def test_a_cursor_beyond_every_number_is_no_fault() -> None:
     store.append(a_record("ex_1"))
     desk = a_desk(store)
     query = RecordQuery(cursor="9999999999999999999.x")
-    assert len((await handlers.list_records(desk, Call({}, query, None, None, "ada"))).value["data"]) == 1
+    assert len((await handlers.list_records(desk, Call({}, query, None, None))).value["data"]) == 1
 
 
 def test_each_handler_says_what_it_does_in_one_line() -> None:

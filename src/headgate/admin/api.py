@@ -91,6 +91,7 @@ def _endpoint(desk: Desk, operations: Mapping[str, Operation]) -> Callable[[Requ
     async def serve(request: Request) -> Response:
         operation = operations["GET" if request.method == "HEAD" else request.method]
         body = await _body(request) if operation.body is not None else b""
+        answer: Answer | Download | Events
         if operation.changes:
             answer = await _done(desk, operation, request, body)
         else:
@@ -108,15 +109,16 @@ def _endpoint(desk: Desk, operations: Mapping[str, Operation]) -> Callable[[Requ
     return serve
 
 
-async def _done(desk: Desk, operation: Operation, request: Request, body: bytes) -> Answer | Download | Events:
+async def _done(desk: Desk, operation: Operation, request: Request, body: bytes) -> Answer:
     """What an operation answers that is kept as a deed, also where it is refused."""
     about = _about(operation, request, body)
     async with desk.deeds.doing(*about) as doing:
         answer = await operation.handler(desk, _call(operation, request, body))
-        if isinstance(answer, Answer):
-            doing.status = answer.status
-            if isinstance(answer.value, views.CreatedKey):
-                doing.subject += f"/{answer.value.key_id}"
+        if not isinstance(answer, Answer):
+            raise TypeError(f"{operation.name} changes something and gives no plain answer")
+        doing.status = answer.status
+        if isinstance(answer.value, views.CreatedKey):
+            doing.subject += f"/{answer.value.key_id}"
         return answer
 
 
@@ -149,7 +151,7 @@ def _call(operation: Operation, request: Request, data: bytes) -> Call:
         body = _checked(lambda: msgspec.convert(_DECODER.decode(data), shape))
     key = request.headers.get(IDEMPOTENCY_KEY) if operation.idempotent else None
     visit: signin.Visit = request.scope[signin.VISIT]
-    return Call(path, query, body, key, visit.name, visit)
+    return Call(path, query, body, key, visit)
 
 
 def _path_value(name: str, text: str) -> Any:

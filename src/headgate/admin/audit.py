@@ -1,21 +1,24 @@
-"""The audit log in the admin API: deeds, and the transcripts of exchanges. Who reads a transcript does a deed."""
+"""The audit log in the admin API: deeds, and the transcripts of exchanges. Who reads a transcript does a deed.
 
-from collections.abc import AsyncIterator, Mapping
+A page of deeds or a transcript can be megabytes, so its text is made in a thread: the event loop has streams to relay.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Struct
 
-from headgate.admin import bodies
-from headgate.admin.handlers import Answer, Call, Desk, Download
+from headgate.admin.export import Format
+from headgate.admin.handlers import Answer, Call, Desk, Download, at_ns, given, place_of
 from headgate.admin.views import moment
 from headgate.audit.deeds import Deed, DeedsWanted
 from headgate.audit.log import AuditLog
 from headgate.audit.transcripts import Body, Transcript, TranscriptsWanted
 from headgate.errors import NotFound
 
-JSON_LINES = "application/x-ndjson"
 _NS = 1_000_000_000
 _PAGE = 500
 """Deeds or transcripts that are read at a time for a file."""
@@ -93,7 +96,8 @@ async def list_deeds(desk: Desk, call: Call) -> Answer:
     before = None if query.cursor is UNSET else int(query.cursor)
     found = await desk.deeds.log.deeds(_deeds_wanted(query), query.limit + 1, before)
     shown = [deed_view(*numbered) for numbered in found[: query.limit]]
-    return Answer({"data": shown, "next_cursor": str(shown[-1].serial) if len(found) > query.limit else None})
+    told = {"data": shown, "next_cursor": str(shown[-1].serial) if len(found) > query.limit else None}
+    return Answer(msgspec.Raw(await asyncio.to_thread(msgspec.json.encode, told)))
 
 
 async def export_deeds(desk: Desk, call: Call) -> Download:
@@ -108,13 +112,13 @@ async def get_transcript(desk: Desk, call: Call) -> Answer:
     transcript = await desk.deeds.log.transcript(exchange_id)
     if transcript is None:
         raise NotFound(f"No bodies are kept of an exchange '{exchange_id}'.")
-    return Answer(transcript_view(transcript))
+    return Answer(msgspec.Raw(await asyncio.to_thread(msgspec.json.encode, transcript_view(transcript))))
 
 
 async def list_transcripts(desk: Desk, call: Call) -> Answer:
     """The exchanges whose bodies are kept, newest first."""
     query = call.query
-    before = None if query.cursor is UNSET else _place(query.cursor)
+    before = None if query.cursor is UNSET else place_of(query.cursor)
     page = await desk.deeds.log.transcripts(_transcripts_wanted(query), query.limit, before)
     cursor = None if page.more is None else f"{page.more[0]}.{page.more[1]}"
     return Answer({"data": [heading_view(transcript) for transcript in page.found], "next_cursor": cursor})
@@ -130,20 +134,22 @@ async def deed_lines(log: AuditLog, wanted: DeedsWanted) -> AsyncIterator[bytes]
     """All deeds that are wanted, newest first, as JSON lines; a page at a time."""
     before: int | None = None
     while found := await log.deeds(wanted, _PAGE, before):
-        yield b"".join(msgspec.json.encode(deed_view(*numbered)) + b"\n" for numbered in found)
+        yield await asyncio.to_thread(_json_lines, [deed_view(*numbered) for numbered in found])
         before = found[-1][0]
 
 
 async def transcript_lines(log: AuditLog, wanted: TranscriptsWanted) -> AsyncIterator[bytes]:
-    """All transcripts that are wanted, newest first, as JSON lines; one at a time."""
+    """All transcripts that are wanted, newest first, as JSON lines; one at a time, and nothing where none is found."""
     page = await log.transcripts(wanted, _PAGE)
     while True:
         for heading in page.found:
             transcript = await log.transcript(heading.exchange_id)
             if transcript is not None:  # else it has just been pruned
-                yield msgspec.json.encode(transcript_view(transcript)) + b"\n"
+                yield await asyncio.to_thread(_json_lines, [transcript_view(transcript)])
         if page.more is None:
             return
+        if not page.found:
+            yield b""  # the search goes on: whoever has had enough is not waited for
         page = await log.transcripts(wanted, _PAGE, page.more)
 
 
@@ -183,34 +189,23 @@ def _body_view(body: Body) -> BodyView:
 
 
 def _deeds_wanted(query: Any) -> DeedsWanted:
-    named = {name: _given(query, name) for name in ("actor", "action", "subject", "text")}
-    return DeedsWanted(_at(query, "since"), _at(query, "until"), **named)
+    named = {name: given(getattr(query, name)) for name in ("actor", "action", "subject", "text")}
+    return DeedsWanted(at_ns(query, "since"), at_ns(query, "until"), **named)
 
 
 def _transcripts_wanted(query: Any) -> TranscriptsWanted:
-    return TranscriptsWanted(_at(query, "since"), _at(query, "until"), _given(query, "key"), _given(query, "text"))
+    return TranscriptsWanted(at_ns(query, "since"), at_ns(query, "until"), given(query.key), given(query.text))
 
 
-def _given(query: Any, name: str) -> Any:
-    value = getattr(query, name)
-    return None if value is UNSET else value
-
-
-def _at(query: Any, name: str) -> int | None:
-    value = _given(query, name)
-    return None if value is None else bodies.nanoseconds(value, name)
-
-
-def _place(cursor: str) -> tuple[int, str]:
-    at_ns, _, exchange_id = cursor.partition(".")
-    return min(int(at_ns), 2**63 - 1), exchange_id
+def _json_lines(views: Sequence[DeedView | TranscriptView]) -> bytes:
+    return b"".join(msgspec.json.encode(view) + b"\n" for view in views)
 
 
 async def _file(desk: Desk, name: str, lines: AsyncIterator[bytes]) -> Download:
     """A download, its first piece at hand: a database that does not answer is told as such."""
     first = await anext(lines, b"")
     at = datetime.fromtimestamp(desk.clock_ns() // _NS, UTC)
-    return Download(JSON_LINES, f"{name}-{at:%Y%m%dT%H%M%SZ}.jsonl", _chunks(first, lines))
+    return Download(Format.JSONL.media_type, f"{name}-{at:%Y%m%dT%H%M%SZ}.jsonl", _chunks(first, lines))
 
 
 async def _chunks(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

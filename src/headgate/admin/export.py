@@ -149,22 +149,30 @@ json_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 class Searchable(Protocol):
     """Records that can be read page by page."""
 
-    async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> Sequence[Record]:
-        """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
+    async def page(
+        self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None
+    ) -> tuple[Sequence[Record], tuple[int, str] | None]:
+        """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`.
+
+        Fewer where they are hard to find, and the place below which to go on; None where only the limit ends them.
+        """
 
 
 async def pages(records: Searchable, wanted: Wanted, size: int = PAGE) -> AsyncIterator[Sequence[Record]]:
-    """All records that are wanted, the newest first, at most `size` at once.
+    """All records that are wanted, the newest first, at most `size` at once; none at once where they are hard to find.
 
-    Between two pages nothing is held open: this is a walk, not a snapshot. What arrives meanwhile is found where the
-    walk has not yet been; no record comes twice.
+    Each page costs about as much as another, so whoever has had enough is not waited for. Between two pages nothing is
+    held open: this is a walk, not a snapshot. What arrives meanwhile is found where the walk has not yet been; no
+    record comes twice.
     """
     before: tuple[int, str] | None = None
-    while page := await records.search(wanted, size, before):
-        yield page
-        if len(page) < size:
+    while True:
+        page, goes_on = await records.page(wanted, size, before)
+        if page or goes_on is not None:
+            yield page
+        if goes_on is None and len(page) < size:
             return
-        before = page[-1].started_at_ns, page[-1].exchange_id
+        before = goes_on or (page[-1].started_at_ns, page[-1].exchange_id)
 
 
 def head(form: Format) -> bytes:

@@ -67,8 +67,6 @@ class Call(NamedTuple):
     query: Any
     body: Any
     idempotency_key: str | None
-    actor: str
-    """Who asks: the name of his admin key."""
     visit: Visit = Visit("", None, "", "", secure=False)
 
 
@@ -251,7 +249,7 @@ async def remove_budget(desk: Desk, call: Call) -> Answer:
 async def list_records(desk: Desk, call: Call) -> Answer:
     """Records of exchanges, newest first."""
     query = call.query
-    before = None if query.cursor is UNSET else _place(query.cursor)
+    before = None if query.cursor is UNSET else place_of(query.cursor)
     found, goes_on = await desk.records.page(wanted(query), query.limit + 1, before)
 
     def place(record: Record) -> tuple[int, str]:
@@ -282,7 +280,7 @@ async def list_prices(desk: Desk, call: Call) -> Answer:
 def wanted(query: Any) -> Wanted:
     """The records that a query filters for."""
     names = ("key", "account", "model", "provider", "ending", "mark")
-    return Wanted(_ns(query, "since"), _ns(query, "until"), **{name: given(getattr(query, name)) for name in names})
+    return Wanted(at_ns(query, "since"), at_ns(query, "until"), **{name: given(getattr(query, name)) for name in names})
 
 
 def given(value: Any) -> Any:
@@ -290,7 +288,8 @@ def given(value: Any) -> Any:
     return None if value is UNSET else value
 
 
-def _ns(query: Any, name: str) -> int | None:
+def at_ns(query: Any, name: str) -> int | None:
+    """A time among the parameters, in nanoseconds since the epoch; None where it was left out. Raises BadRequest."""
     at = given(getattr(query, name))
     return None if at is None else bodies.nanoseconds(at, name)
 
@@ -304,7 +303,7 @@ async def _entries(desk: Desk, call: Call, account_id: str | None = None, hold_i
 
 def _page(items: Sequence[_T], place: Callable[[_T], tuple[int, str]], view: Callable[[_T], Any], query: Any) -> Answer:
     """A page of a list that is at hand as a whole, in ascending order of the items' places."""
-    after = None if query.cursor is UNSET else _place(query.cursor)
+    after = None if query.cursor is UNSET else place_of(query.cursor)
     left = [item for item in sorted(items, key=place) if after is None or place(item) > after]
     return _cut(left, query.limit, lambda item: _cursor(place(item)), view)
 
@@ -324,6 +323,7 @@ def _cursor(place: tuple[int, str]) -> str:
     return f"{place[0]}.{place[1]}"
 
 
-def _place(cursor: str) -> tuple[int, str]:
+def place_of(cursor: str) -> tuple[int, str]:
+    """What a cursor says: the number and the name below or above which to go on."""
     number, _, text = cursor.partition(".")
     return min(int(number), _LARGEST_INTEGER), text

@@ -53,13 +53,13 @@ class RecordReader(Protocol):
     async def find(self, exchange_id: str) -> Record | None:
         """The record of an exchange."""
 
-    async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> Sequence[Record]:
-        """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
-
     async def page(
         self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None
     ) -> tuple[Sequence[Record], tuple[int, str] | None]:
-        """The same; fewer where they are hard to find, and the place below which to go on, None at the end."""
+        """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`.
+
+        Fewer where they are hard to find, and the place below which to go on; None where only the limit ends them.
+        """
 
     async def summed(self, by: str, since_ns: int | None, until_ns: int | None = None) -> Sequence[Mapping[str, Any]]:
         """One row for each model, provider, key, account or day, whatever `by` is, under that name, with its sums.

@@ -231,9 +231,9 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/transcripts", audit.list_transcripts, audit.TranscriptPage, query=queries.TranscriptQuery,
               refusals=(503,), discloses=True),
     Operation("GET", "/transcripts/export", audit.export_transcripts, None, query=queries.TranscriptFilter,
-              downloads=(audit.JSON_LINES,), refusals=(503,), discloses=True),
+              downloads=(Format.JSONL.media_type,), refusals=(503,), discloses=True),
     Operation("GET", "/audit", audit.list_deeds, audit.DeedPage, query=queries.DeedQuery),
-    Operation("GET", "/audit/export", audit.export_deeds, None, query=queries.DeedFilter, downloads=(audit.JSON_LINES,),
-              refusals=(503,), discloses=True),
+    Operation("GET", "/audit/export", audit.export_deeds, None, query=queries.DeedFilter,
+              downloads=(Format.JSONL.media_type,), refusals=(503,), discloses=True),
     Operation("GET", "/prices", handlers.list_prices, Prices, query=queries.PriceQuery),
 )  # fmt: skip

@@ -5,14 +5,11 @@ A series can be some thousands of rows, so its text is made in a thread: the eve
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
 
-from headgate.admin.bodies import nanoseconds
-from headgate.admin.handlers import Answer, Call, Desk, given
+from headgate.admin.handlers import Answer, Call, Desk, at_ns, given
 from headgate.admin.records import Line, SeriesWanted, with_dollars
 from headgate.admin.views import moment
 from headgate.errors import BadRequest
@@ -28,7 +25,7 @@ _USUAL_STEPS = {"minute": 60, "hour": 24, "day": 30}
 async def get_usage(desk: Desk, call: Call) -> Answer:
     """What was used and what it cost, summed by model, provider, key, account or day."""
     query = call.query
-    rows = await desk.records.summed(str(query.by), _ns(query.since, "since"), _ns(query.until, "until"))
+    rows = await desk.records.summed(str(query.by), at_ns(query, "since"), at_ns(query, "until"))
     told = {"by": query.by, "since": given(query.since), "until": given(query.until)}
     return Answer(told | {"rows": [with_dollars(row) for row in rows]})
 
@@ -61,9 +58,9 @@ def _wanted(query: Any, now_ns: int) -> SeriesWanted:
     """Raises BadRequest for a span that is empty, or too long for its step."""
     step = str(query.step)
     length = _STEP_NS[step]
-    until = _ns(query.until, "until")
+    until = at_ns(query, "until")
     end = -(-(now_ns if until is None else until) // length) * length
-    since = _ns(query.since, "since")
+    since = at_ns(query, "since")
     first = end - _USUAL_STEPS[step] * length if since is None else since // length * length
     if first >= end:
         raise BadRequest("`since`: expected a time before `until`.", param="since")
@@ -85,7 +82,3 @@ def _line(line: Line, names: set[str] | None) -> dict[str, Any]:
 
     rows = [None if row is None else told(row) for row in line.rows]
     return {"name": line.name, "others": line.others, "rows": rows}
-
-
-def _ns(at: datetime | msgspec.UnsetType, param: str) -> int | None:
-    return None if at is UNSET else nanoseconds(at, param)

@@ -80,6 +80,8 @@ async def _write(wanted: Wanted, form: Form, file: BinaryIO, config: Path | None
     async with source.opened(config, db) as found:
         with _sink(form, file) as sink, counting("Exporting", "records") as advance:
             async for page in pages(found.records, wanted, _PAGE):
+                if not page:
+                    continue
                 sink.write(page)
                 number += len(page)
                 advance(len(page), f"back to {time_text(page[-1].started_at_ns)[:19]}")

@@ -12,6 +12,7 @@ from typing import Annotated, NamedTuple, Protocol
 import typer
 
 from headgate.records import Record, Wanted
+from headgate.stores.searching import Found
 from headgate.stores.series import Series, SeriesOf
 from headgate.stores.summary import GroupBy, UsageRow
 
@@ -36,6 +37,9 @@ class Records(Protocol):
 
     async def search(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> list[Record]:
         """At most `limit` records in descending order of (started_at_ns, exchange_id), below `before`."""
+
+    async def page(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> Found:
+        """The same; fewer where they are hard to find, and where to go on."""
 
     async def arrived(self, after: int, limit: int, missing: Sequence[int] = ()) -> list[tuple[int, Record]]:
         """At most `limit` records written after a number, each with its number, and those of missed numbers."""
@@ -66,6 +70,12 @@ class FileRecords:
         from headgate.stores import queries
 
         return self._file.ask(lambda db: queries.search(db, wanted, limit, before))
+
+    async def page(self, wanted: Wanted, limit: int, before: tuple[int, str] | None = None) -> Found:
+        """The same; fewer where they are hard to find, and where to go on."""
+        from headgate.stores import queries
+
+        return self._file.ask(lambda db: queries.page(db, wanted, limit, before))
 
     async def arrived(self, after: int, limit: int, missing: Sequence[int] = ()) -> list[tuple[int, Record]]:
         """At most `limit` records written after a number, each with its number, and those of missed numbers."""
