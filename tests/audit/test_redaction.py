@@ -70,6 +70,30 @@ def test_a_secret_that_begins_before_the_cut_and_ends_far_behind() -> None:
     assert len(long) < MARGIN
 
 
+MILLION = 1_000_000
+PIECES = (
+    "eyJ", "-eyJ", "-eyJhbGciOiJ.", "sk-", "xsk-", "AKIA", "%2F", "%3D", "\\/", "\\", '"', "key=", "api_key=", 'key"',
+    "bearer ", "bearer+", "://a:", "-----BEGIN PRIVATE KEY-----", ";base64,", '"iVBOR0kG', '"a":"b",', "\n",
+    '"index":1,"a":"b",', '{"index":1,"a":"sk-"}\n', "some words of text, and more. ",
+)  # fmt: skip
+BEGINS = ("key", "key=", "bearer", '"a"', '"a":"')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "iVBOR0kG" * (MILLION // 8) + "==",
+        *(piece * (MILLION // len(piece)) for piece in PIECES),
+        *(begin + MILLION * filler for begin in BEGINS for filler in (" ", '"', "A")),
+    ],
+    ids=lambda text: repr(text[:20]),
+)
+def test_no_text_is_read_again_and_again(text: str) -> None:
+    """Each is read in a second or so; what reads the rest of a text from each of its places does not end before the
+    limit that all tests have."""
+    Redactor([OURS], [r"ACME-\d{6}"]).redact(text, len(text), [THEIRS])
+
+
 def test_recorded_answers_stay_what_they_are() -> None:
     """Nobody's secrets are in them. Bedrock fills its events up with the alphabet."""
     odd = []
