@@ -64,14 +64,16 @@ def over_seams(text: str, find: Callable[[str], Iterable[Span]]) -> Iterator[Spa
 
 
 def _joined(text: str) -> Iterable[_Joined]:
-    by_place: dict[tuple[str, int, tuple[tuple[str, str], ...]], _Joined] = {}
+    kinds: dict[tuple[tuple[str, str], ...], int] = {}
+    """Numbers of the lines' indices: there may be thousands in a line, and as many pairs, each to be looked up."""
+    by_place: dict[tuple[str, int, int], _Joined] = {}
     for line in _LINE.finditer(text):
-        indices = tuple(_INDEX.findall(line[0]))
+        kind = kinds.setdefault(tuple(_INDEX.findall(line[0])), len(kinds))
         seen: dict[str, int] = {}
         for pair in _PAIR.finditer(line[0]):
             name = pair[1]
             seen[name] = seen.get(name, 0) + 1
             if pair[2]:
-                place = by_place.setdefault((name, seen[name], indices), _Joined())
+                place = by_place.setdefault((name, seen[name], kind), _Joined())
                 place.add(pair[2], line.start() + pair.start(2))
     return by_place.values()
