@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +237,34 @@ async def test_a_socket_that_dies_settles_what_is_open(who: str) -> None:
         assert record.ending is (Ending.CLIENT_LEFT if who == "client" else Ending.UPSTREAM_CUT)
         assert record.reading.basis is Basis.ESTIMATED
         assert record.bill.charge_nanos == await scene.spent() > 0
+
+
+async def test_a_revoked_key_is_not_served_what_the_provider_begins_by_itself() -> None:
+    revoked = asyncio.Event()
+
+    async def script(socket: ServerConnection, said: dict[str, Any]) -> None:
+        del said
+        await socket.send(terminal(1))
+        await revoked.wait()
+        await socket.send(event("response.created", response={"id": "resp_2"}))
+        await socket.send(event("response.output_text.delta", delta="secret", item_id="i"))
+
+    async with scene_of(script) as scene, scene.connect() as socket:
+        await socket.send(create())
+        assert json.loads(await socket.recv())["response"]["id"] == "resp_1"
+        key = await scene.gateway.log.by_digest(digest_of(TEXT.encode(), ACCESS_SECRET.encode()))
+        assert key is not None
+        await scene.gateway.log.put_key(replace(key, revoked_at_ns=1))
+        revoked.set()
+        told = json.loads(await socket.recv())
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await socket.recv()
+        first, second = await scene.gateway.log.all(2)
+    assert (told["type"], told["status"]) == ("error", 401)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1008
+    assert (first.ending, second.ending, second.bill.charge_nanos) == (Ending.COMPLETE, Ending.UPSTREAM_CUT, None)
+    assert await scene.spent() == 10 * INPUT + 3 * OUTPUT
 
 
 async def test_where_it_is_switched_off_the_upgrade_is_answered_426() -> None:

@@ -8,13 +8,14 @@ import pytest
 
 from headgate.access.limits import Limits
 from headgate.gateway.socket import BinaryFrame, SocketClosed
-from headgate.ledger.entries import AccountKind
+from headgate.ledger.commands import Command, Place
+from headgate.ledger.entries import AccountKind, Outcome
 from headgate.providers.base import OnClientGone
 from headgate.records import Ending, Settled
 from headgate.stores.memory import MemoryStore
 from headgate.usage import Basis
 from tests.gateway.fake_sockets import Line, create, created, delta, event, line, terminal
-from tests.gateway.fakes import IN, KEY_TEXT, NOW_NS, OUT, Stage, deployment, stage, virtual_key
+from tests.gateway.fakes import CREDIT, IN, KEY_TEXT, NOW_NS, OUT, Stage, deployment, stage, virtual_key
 
 CHARGE = 10 * IN + 3 * OUT
 BYE = SocketClosed(1000, "done")
@@ -210,6 +211,7 @@ async def test_what_a_provider_said_before_it_closed_is_heard_though_it_takes_no
     async with line(await keyed()) as on:
         on.upstream.gone = SocketClosed(1008, "enough")
         on.client.plays(create())
+        await asyncio.sleep(0.01)
         on.upstream.plays(ERROR, on.upstream.gone)
         (record,) = await on.over()
     assert record.ending is Ending.REFUSED
@@ -265,11 +267,132 @@ async def test_a_response_that_nobody_can_pay_for_ends_the_line() -> None:
         await asked(on)
         on.upstream.plays(created("resp_1"), terminal("resp_1", tokens=(60, 50)), created("resp_2"))
         records = await on.over()
-    assert {r.ending for r in records} == {Ending.COMPLETE, Ending.NEVER_SENT}
+    assert {r.ending for r in records} == {Ending.COMPLETE, Ending.UPSTREAM_CUT}
     assert len(records) == 2
     assert json.loads(on.client.sent[-1])["status"] == 402
     assert on.client.closed is not None
     assert on.client.closed[0] == 1008
+
+
+class Full(MemoryStore):
+    accepting = False
+
+
+UNASKED: dict[str, tuple[dict[str, Any] | None, int, int]] = {
+    "revoked": ({"revoked_at_ns": NOW_NS - 1}, 401, 1008),
+    "expired": ({"expires_at_ns": NOW_NS - 1}, 401, 1008),
+    "another provider's now": ({"providers": ("anthropic",)}, 403, 1008),
+    "records cannot be written": (None, 503, 1013),
+}
+
+
+@pytest.mark.parametrize("why", UNASKED)
+async def test_what_a_provider_begins_by_itself_is_nobody_s_who_may_not_and_ends_the_line(why: str) -> None:
+    change, status, code = UNASKED[why]
+    async with line(await keyed()) as on:
+        if change is None:
+            on.scene.store.__class__ = Full
+        else:
+            await on.scene.store.put_key(virtual_key(**change))
+        on.upstream.plays(created("resp_1"), delta("words"))
+        (record,) = await on.over()
+    (told,) = on.client.sent
+    assert json.loads(told)["status"] == record.status == status
+    assert (record.ending, record.provider, record.key_id) == (Ending.UPSTREAM_CUT, "openai", "key_1")
+    assert on.client.closed is not None
+    assert on.client.closed[0] == code
+
+
+async def test_what_a_refused_turn_has_used_is_on_record_and_charged_to_nobody() -> None:
+    async with line(await keyed()) as on:
+        await on.scene.store.put_key(virtual_key(revoked_at_ns=NOW_NS - 1))
+        on.upstream.plays(terminal("resp_1"))
+        (record,) = await on.over()
+        account = await on.scene.account()
+    assert (record.ending, record.reading.basis, record.bill.cost_nanos) == (Ending.COMPLETE, Basis.REPORTED, CHARGE)
+    assert (record.bill.account, record.bill.charge_nanos, account.posted_nanos) == (None, None, CREDIT)
+
+
+class Slow(MemoryStore):
+    """Takes its time over holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.placing = asyncio.Event()
+
+    async def submit(self, command: Command) -> Outcome:
+        if isinstance(command, Place):
+            self.placing.set()
+            await asyncio.sleep(0.01)
+        return await super().submit(command)
+
+
+@pytest.mark.parametrize("who", ["client", "provider"])
+@pytest.mark.parametrize("end", ["upstream", "cut", "cancel"])
+async def test_a_line_that_ends_while_money_is_set_aside(end: str, who: str) -> None:
+    store = Slow()
+    async with line(await stage(store=store).with_key()) as on:
+        if who == "client":
+            on.client.plays(create())
+        else:
+            await asked(on)
+            on.upstream.plays(terminal("resp_0"))
+            await on.records(1)
+            store.placing.clear()
+            on.upstream.plays(terminal("resp_1"))
+        await store.placing.wait()
+        if end == "upstream" and who == "client":
+            on.upstream.plays(BROKEN)
+        elif end == "upstream":
+            on.client.plays(BROKEN)
+        elif end == "cut":
+            on.sessions.cut()
+        else:
+            on.serving.cancel()
+            await asyncio.wait({on.serving})
+            on.serving = asyncio.ensure_future(asyncio.sleep(0))
+        record = (await on.over())[-1]
+    assert record.bill.account == "team"
+    if who == "client":
+        assert (record.ending, record.bill.settled, record.bill.cost_nanos) == (Ending.NEVER_SENT, Settled.VOIDED, 0)
+        assert (record.status, record.attempts) == (502 if end == "upstream" else 503, ())
+        assert on.upstream.sent == []
+    else:
+        assert (record.ending, record.bill.charge_nanos) == (Ending.COMPLETE, CHARGE)
+
+
+@pytest.mark.parametrize("who", ["the provider has gone", "the client leaves", "the gateway stops"])
+async def test_a_frame_that_never_went_out_costs_nothing(who: str) -> None:
+    async with line(await keyed()) as on:
+        if who == "the provider has gone":
+            on.upstream.gone = BROKEN
+            on.client.plays(create())
+            await asyncio.sleep(0.01)
+            on.upstream.plays(BROKEN)
+        else:
+            on.upstream.slow = True
+            on.client.plays(create())
+            await asyncio.sleep(0.01)
+            if who == "the client leaves":
+                on.client.gone = BROKEN
+                on.upstream.plays(b"{}")
+            else:
+                on.sessions.cut()
+        (record,) = await on.over()
+    assert (record.ending, record.bill.settled, record.bill.cost_nanos) == (Ending.NEVER_SENT, Settled.VOIDED, 0)
+    assert record.status == {"the provider has gone": 502, "the client leaves": 499}.get(who, 503)
+
+
+async def test_only_frames_that_ask_open_an_exchange() -> None:
+    async with line(await keyed()) as on:
+        on.client.plays(*[b'{"type":"input_audio_buffer.append"}'] * 3)
+        await on.upstream.has_sent(3)
+        await asked(on, 4)
+        on.upstream.plays(terminal("resp_1"))
+        await on.records(1)
+        on.client.plays(BYE)
+        (record,) = await on.over()
+    assert record.exchange_id == "ex_2"  # the upgrade is ex_1
 
 
 async def test_frames_that_ask_for_nothing_pass_and_cost_nothing() -> None:
@@ -353,9 +476,6 @@ async def test_what_does_not_pass_is_told_in_an_error_frame(frame: bytes, status
 
 
 async def test_while_records_cannot_be_written_no_turn_begins() -> None:
-    class Full(MemoryStore):
-        accepting = False
-
     async with line(await keyed()) as on:
         on.scene.store.__class__ = Full
         on.client.plays(create())

@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 
 from headgate.dialects.base import Ask
 from headgate.dialects.conversation import Conversation, Turn
-from headgate.errors import Busy, HeadgateError
+from headgate.errors import Busy, HeadgateError, UpstreamUnreachable
 from headgate.gateway.admit import Admission
-from headgate.gateway.answering import Forwarded, unreported
+from headgate.gateway.answering import CLIENT_CLOSED, Forwarded, unreported
 from headgate.gateway.exchange import Gateway
+from headgate.gateway.hold import Held
 from headgate.gateway.holder import Holder
 from headgate.gateway.live import Running
 from headgate.gateway.locate import Place
@@ -50,10 +51,21 @@ class Line:
 
 @dataclass(slots=True, eq=False)
 class Spoken:
-    """A turn under way."""
+    """A turn, from its asking to its settlement; None is where it did not get."""
 
-    running: Running
-    turn: Turn
+    opening: Opening
+    admission: Admission
+    turn: Turn | None
+    """None for a frame of which nobody can tell what it asks."""
+    sent: bool
+    """The provider knows of it: its frame went out, or the provider began it by itself."""
+    route: Route | None = None
+    placing: asyncio.Task[Held | None] | None = None
+    """Its hold, which is placed to the end though the line may end meanwhile: only so can its record tell of it."""
+    running: Running | None = None
+    """Once its hold is placed."""
+    error: HeadgateError | None = None
+    """Why it may not be."""
     tape: Tape | None = None
     first_byte_ns: int | None = None
     bytes_in: int = 0
@@ -111,8 +123,8 @@ class Session:
     @property
     def _drains(self) -> bool:
         """Whether what is open is heard to its end, though its client has left."""
-        line = self._line
-        return line.deployment.on_client_gone is OnClientGone.DRAIN and bool(line.conversation.open)
+        owed = any(spoken.sent for spoken in self._spoken.values())
+        return owed and self._line.deployment.on_client_gone is OnClientGone.DRAIN
 
     def _ending(self, *tasks: asyncio.Task[None]) -> Ending:
         """How the turns ended that are still open."""
@@ -140,20 +152,39 @@ class Session:
 
     async def _outgoing(self) -> None:
         """The client's frames, until either end is gone."""
-        line = self._line
         while self._client_end is None:
             try:
-                frame = await line.client.receive()
+                frame = await self._line.client.receive()
             except (SocketClosed, BinaryFrame) as end:
                 self._client_end = end
                 return
-            passed = await self._asked(frame)
-            if passed is not None:
-                self._last = asyncio.get_running_loop().time()
-                try:
-                    await line.upstream.send(passed)
-                except SocketClosed:  # what it said before that, and how it ended, is still to be heard
-                    return
+            try:
+                await self._pass_on(frame)
+            except SocketClosed:  # what the provider said before that, and how it ended, is still to be heard
+                return
+
+    async def _pass_on(self, frame: bytes) -> None:
+        """A client's frame to the provider; what may not pass is turned down. Raises SocketClosed: it was not sent."""
+        line, spoken = self._line, None
+        try:
+            turn = line.conversation.ask(frame)
+        except HeadgateError as error:
+            await self._turn_down(self._opened(None, frame), error)
+            return
+        if turn is not None:
+            spoken = self._opened(turn, frame)
+            try:
+                route = await self._let_in(spoken, turn)
+            except HeadgateError as error:
+                await self._turn_down(spoken, error)
+                return
+            line.conversation.send(turn)
+            if route.model is not None and route.model != turn.ask.model:
+                frame = line.conversation.with_model(frame, route.model)
+        self._last = asyncio.get_running_loop().time()
+        await line.upstream.send(frame)
+        if spoken is not None:
+            spoken.sent = True
 
     async def _tell(self, frame: bytes) -> int:
         """Send to the client, unless it has left; returns the bytes that went out."""
@@ -166,77 +197,66 @@ class Session:
             return 0
         return len(frame)
 
-    async def _asked(self, frame: bytes) -> bytes | None:
-        """A client's frame as it goes on; None for one that was turned down, and the client told so."""
-        opening = self._gateway.open(self._line.request)
-        admission = Admission(replace(self._line.request, body=frame), self._line.place, Ask(), self._holder)
-        turn: Turn | None = None
-        try:
-            turn = self._line.conversation.ask(frame)
-            if turn is None:
-                return frame
-            admission = replace(admission, ask=turn.ask)
-            return await self._begin(turn, admission, opening)
-        except HeadgateError as error:
-            await self._turn_down(error, opening, admission, turn or frame)
-            return None
+    def _opened(self, turn: Turn | None, frame: bytes) -> Spoken:
+        """An exchange begins. From here on the line's end settles it, wherever it stands then."""
+        line = self._line
+        ask = Ask() if turn is None else turn.ask
+        admission = Admission(replace(line.request, body=frame), line.place, ask, line.holder)
+        opening = self._gateway.open(line.request)
+        spoken = Spoken(opening, admission, turn, sent=turn is not None and turn.unasked)
+        if turn is not None:
+            self._spoken[turn] = spoken
+        return spoken
 
-    @property
-    def _holder(self) -> Holder:
-        return self._line.holder
+    async def _let_in(self, spoken: Spoken, turn: Turn) -> Route:
+        """Set money aside for a turn. Raises what the holder, the route and `place` do.
 
-    async def _begin(self, turn: Turn, admission: Admission, opening: Opening) -> bytes:
-        """Set money aside for a turn; returns its frame as it goes on. Raises what the holder, the route, `place` do.
-
-        The holder is looked up anew: a key that has been revoked opens no more turns on a socket that stands.
+        The holder is looked up anew: a key that has been revoked opens no more turns on a socket that stands, whoever
+        begins them.
         """
-        if not self._gateway.log.accepting:
+        gateway = self._gateway
+        route = spoken.route = self._route(turn.ask)
+        if not gateway.log.accepting:
             raise Busy("The gateway cannot write its records at the moment, so it takes no requests.")
-        admission = replace(admission, holder=await self._gateway.door.holder(self._line.request))
-        route = self._route(turn.ask, admission.holder)
-        await self._place(turn, admission, route, opening)
-        self._line.conversation.send(turn)
-        frame = admission.request.body
-        if route.model is not None and route.model != turn.ask.model:
-            frame = self._line.conversation.with_model(frame, route.model)
-        return frame
+        holder = await gateway.door.holder(self._line.request)
+        admission = spoken.admission = replace(spoken.admission, holder=holder)
+        if holder.key is not None:
+            holder.key.check_provider(route.deployment.name)
+            holder.key.check_model(turn.ask.model or self._line.place.model, route.model)
+        spoken.placing = asyncio.create_task(gateway.holds.place(admission, route, spoken.opening, sent=True))
+        held = await asyncio.shield(spoken.placing)
+        spoken.running = Running(spoken.opening, admission, route, held, meter=turn)
+        gateway.live.add(spoken.running)
+        spoken.tape = self._tape(spoken)
+        return route
 
-    def _route(self, ask: Ask, holder: Holder) -> Route:
+    def _route(self, ask: Ask) -> Route:
         """The line's own deployment, whatever the model: what the provider keeps of the socket is there."""
         line = self._line
         dialect = line.place.dialect.name if line.place.dialect is not None else None
         route = self._gateway.models.choose(dialect, ask.model or line.place.model, line.deployment.name)
-        if holder.key is not None:
-            holder.key.check_provider(line.deployment.name)
-            holder.key.check_model(ask.model or line.place.model, route.model)
         return replace(route, deployment=line.deployment)
 
-    async def _place(self, turn: Turn, admission: Admission, route: Route, opening: Opening) -> Spoken:
-        held = await self._gateway.holds.place(admission, route, opening, sent=True)
-        running = Running(opening, admission, route, held, meter=turn)
-        self._gateway.live.add(running)
-        spoken = self._spoken[turn] = Spoken(running, turn, self._tape(admission, asked=not turn.unasked))
-        return spoken
-
-    def _tape(self, admission: Admission, *, asked: bool = True) -> Tape | None:
+    def _tape(self, spoken: Spoken) -> Tape | None:
         """A tape for a turn; one that the provider began by itself has no request."""
-        tape = self._gateway.tape(admission)
-        if tape is not None and not asked:
+        tape = self._gateway.tape(spoken.admission)
+        if tape is not None and spoken.turn is not None and spoken.turn.unasked:
             tape.request = b""
         return tape
 
-    async def _turn_down(
-        self, error: HeadgateError, opening: Opening, admission: Admission, about: Turn | bytes
-    ) -> None:
-        """Nothing of the frame went on; the socket stays open."""
-        told = self._line.conversation.refusal(error, opening.exchange_id, about)
+    async def _turn_down(self, spoken: Spoken, error: HeadgateError) -> None:
+        """Nothing of the client's frame went on; the socket stays open."""
+        if spoken.turn is not None:
+            del self._spoken[spoken.turn]
+        opening, admission = spoken.opening, spoken.admission
+        told = self._line.conversation.refusal(error, opening.exchange_id, spoken.turn or admission.request.body)
         reached = Reached(admission.place, admission)
         forwarded = Forwarded(Ending.NEVER_SENT, error.status, bytes_out=len(told), error=error)
         await self._gateway.close(opening, admission.request, reached, forwarded, None)
-        tape = self._tape(admission)
-        if await self._tell(told) and tape is not None:
-            tape.line(told)
-        self._gateway.take(opening, admission, None, tape)
+        spoken.tape = self._tape(spoken)
+        if await self._tell(told) and spoken.tape is not None:
+            spoken.tape.line(told)
+        self._gateway.take(opening, admission, None, spoken.tape)
 
     async def _incoming(self) -> None:
         """The provider's frames, until either end is gone, or nobody waits for them any more."""
@@ -267,11 +287,11 @@ class Session:
         spoken = None if heard.turn is None else self._spoken.get(heard.turn)
         if spoken is None and heard.turn is not None and heard.turn.unasked:
             spoken = await self._unasked(heard.turn, frame)
-            if spoken is None:
+            if spoken.error is not None:
                 return
         if spoken is not None:
             spoken.bytes_in += len(frame)
-            spoken.first_byte_ns = spoken.first_byte_ns or spoken.running.opening.now()
+            spoken.first_byte_ns = spoken.first_byte_ns or spoken.opening.now()
         told = await self._tell(frame)
         if spoken is not None:
             spoken.bytes_out += told
@@ -280,45 +300,66 @@ class Session:
             if heard.ends:
                 self._settle(spoken, None)
 
-    async def _unasked(self, turn: Turn, frame: bytes) -> Spoken | None:
-        """A turn that the provider began by itself: it is held for like any other, or the line ends here."""
-        opening, ask = self._gateway.open(self._line.request), turn.ask
-        admission = Admission(replace(self._line.request, body=frame), self._line.place, ask, self._holder)
+    async def _unasked(self, turn: Turn, frame: bytes) -> Spoken:
+        """A turn that the provider began by itself: it is let in like any other, or the line ends here.
+
+        The provider works on it by then, so what it has used is on record either way; without a hold nobody pays it.
+        """
+        spoken = self._opened(turn, frame)
         try:
-            return await self._place(turn, admission, self._route(ask, self._holder), opening)
+            await self._let_in(spoken, turn)
         except HeadgateError as error:
-            await self._turn_down(error, opening, admission, turn)
-            self._upstream_end = SocketClosed(1008, error.message)
-            return None
+            spoken.error, spoken.bytes_in = error, len(frame)
+            spoken.tape = self._tape(spoken)
+            told = self._line.conversation.refusal(error, spoken.opening.exchange_id, turn)
+            spoken.bytes_out = await self._tell(told)
+            if spoken.bytes_out and spoken.tape is not None:
+                spoken.tape.line(told)
+            self._upstream_end = SocketClosed(1013 if isinstance(error, Busy) else 1008, error.message)
+        return spoken
 
     def _settle(self, spoken: Spoken, ending: Ending | None) -> None:
         """Settle a turn in a task of its own; without an ending its own frames tell how it ended."""
-        self._spoken.pop(spoken.turn, None)
-        task = asyncio.create_task(self._close(spoken, ending))
-        self._settling.add(task)
-        task.add_done_callback(self._settling.discard)
+        if spoken.turn is not None:
+            del self._spoken[spoken.turn]
+            task = asyncio.create_task(self._close(spoken, spoken.turn, ending))
+            self._settling.add(task)
+            task.add_done_callback(self._settling.discard)
 
-    async def _close(self, spoken: Spoken, ending: Ending | None) -> None:
-        running, turn = spoken.running, spoken.turn
-        reading = turn.finish()
-        if not turn.ended:
+    async def _close(self, spoken: Spoken, turn: Turn, ending: Ending | None) -> None:
+        opening, admission, route, running = spoken.opening, spoken.admission, spoken.route, spoken.running
+        error, reading = spoken.error, turn.finish()
+        sent = spoken.sent or turn.began or turn.ended
+        if turn.ended or ending is None:
+            ending = _ending_of(turn, reading)
+        elif not sent:
+            error, ending = _why_unsent(ending), Ending.NEVER_SENT
+        else:
             reading = unreported(reading, turn.ask)
-        ended = running.opening.now()
-        name = running.route.deployment.name
+        status = error.status if error is not None else 200 if sent else CLIENT_CLOSED
+        answered = (Attempt(route.deployment.name, 200, 0, opening.now()),) if sent and route is not None else ()
         forwarded = Forwarded(
-            ending or _ending_of(turn, reading),
-            200,
-            upstream_status=200,
+            ending,
+            status,
+            upstream_status=200 if sent else None,
             reading=reading,
-            attempts=(Attempt(name, 200, 0, ended),),
+            attempts=answered,
             first_byte_ns=spoken.first_byte_ns,
             bytes_in=spoken.bytes_in,
             bytes_out=spoken.bytes_out,
+            error=error,
         )
-        admission = running.admission
-        reached = Reached(admission.place, admission, running.route, running.held)
-        await self._gateway.close(running.opening, admission.request, reached, forwarded, running)
-        self._gateway.take(running.opening, admission, running.route, spoken.tape)
+        reached = Reached(admission.place, admission, route, await _placed(spoken))
+        await self._gateway.close(opening, admission.request, reached, forwarded, running)
+        self._gateway.take(opening, admission, route, spoken.tape)
+
+
+async def _placed(spoken: Spoken) -> Held | None:
+    """The hold of a turn that is over. None where it was refused, or the gateway gives up: then it is given back."""
+    try:
+        return None if spoken.placing is None else await spoken.placing
+    except (HeadgateError, asyncio.CancelledError):
+        return None
 
 
 def _ending_of(turn: Turn, reading: Reading) -> Ending:
@@ -326,6 +367,17 @@ def _ending_of(turn: Turn, reading: Reading) -> Ending:
     if reading.in_stream_error is None:
         return Ending.COMPLETE
     return Ending.UPSTREAM_ERROR if turn.began else Ending.REFUSED
+
+
+def _why_unsent(ending: Ending) -> HeadgateError | None:
+    """What kept a turn from its provider, by how its line ended."""
+    match ending:
+        case Ending.CLIENT_LEFT:
+            return None
+        case Ending.UPSTREAM_CUT:
+            return UpstreamUnreachable("The provider's connection was gone before this could be sent.")
+        case _:
+            return Busy("The gateway is stopping.")
 
 
 def _went_well(task: asyncio.Task[None]) -> bool:
