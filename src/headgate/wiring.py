@@ -252,7 +252,7 @@ def _forwarder(settings: Settings, upstream: HttpUpstream) -> Forwarder:
 def _pruner(settings: Settings, store: Store) -> Pruner | None:
     """Who removes old records, where they are not kept for good."""
     days = settings.retention.records_days
-    return None if days is None else Pruner(store, days, time.time_ns)
+    return None if days is None else Pruner(store.prune, days, time.time_ns)
 
 
 def _lifecycle(

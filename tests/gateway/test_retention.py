@@ -32,7 +32,7 @@ class Records(MemoryStore):
 
 
 def a_pruner(records: Records, now_ns: int, pause_seconds: float = 600.0) -> Pruner:
-    return Pruner(records, 30, lambda: now_ns, breath_seconds=0.0, pause_seconds=pause_seconds)
+    return Pruner(records.prune, 30, lambda: now_ns, breath_seconds=0.0, pause_seconds=pause_seconds)
 
 
 async def test_it_removes_slice_by_slice_what_is_older_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:

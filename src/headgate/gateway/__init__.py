@@ -24,7 +24,7 @@ record.py      a Forwarded becomes a Record
 live.py        the exchanges under way
 checkpoint.py  what their bills would be now, noted in case this process dies
 sweep.py       the exchanges of processes that died are settled
-retention.py   records that are older than they are to be kept are removed
+retention.py   records and transcripts that are older than they are to be kept are removed
 tape.py        what a client is sent, gathered where a rule asks for it
 scribe.py      tapes become transcripts
 local.py       what the gateway answers by itself

@@ -1,4 +1,4 @@
-"""Scribe: makes transcripts of tapes when their exchanges are over, writes them, and prunes old ones.
+"""Scribe: makes transcripts of tapes when their exchanges are over, writes them, and has old ones removed.
 
 Nothing waits for it. It redacts in a thread of its own, a batch at a time, and writes a batch in one transaction while
 the next one gathers. What cannot be written waits, up to a bound; what comes beyond it is lost, and the log says how
@@ -20,23 +20,21 @@ from headgate.errors import HeadgateError
 from headgate.gateway.admit import Admission
 from headgate.gateway.record import secrets_of
 from headgate.gateway.request import Opening
+from headgate.gateway.retention import Pruner
 from headgate.gateway.tape import Tape
 from headgate.ledger.store import LedgerUnavailable
 from headgate.routing.models import Route
 
 _log = logging.getLogger("headgate.audit")
 
-_DAY_NS = 86_400 * 1_000_000_000
 _BATCH_BYTES = 2 * 1024 * 1024
 """Of tapes that are redacted and written together: a transaction that others wait for should be short."""
 _PENDING_BYTES = 64 * 1024 * 1024
 """Of tapes that may wait."""
 _PAUSE_SECONDS = 1.0
 """Between tries to write."""
-_PRUNE_SECONDS = 600.0
 _SLICE = 40
 """Transcripts that are removed in one transaction, which settlements wait for: 5 MB of text at most by default."""
-_SLICE_PAUSE_SECONDS = 0.1
 _CLOSE_SECONDS = 5.0
 _LARGEST_PATH = 2_000
 
@@ -82,14 +80,15 @@ class Scribe:
         self._log = log
         self._keeping = keeping
         self._redactor = redactor
-        self._wall_ns = wall_ns
+        days = keeping.retention_days
+        self._pruner = Pruner(log.prune_transcripts, days, wall_ns, what="transcripts", at_once=_SLICE)
         self._pending_bytes = pending_bytes
         self._waiting: deque[_Taken] = deque()
         self._bytes = 0
         self._lost = 0
         self._wake, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
-        self._tasks: tuple[asyncio.Task[None], ...] = ()
+        self._task: asyncio.Task[None] | None = None
 
     def tape(self, admission: Admission) -> Tape | None:
         """A tape for an exchange; None where no rule asks for one."""
@@ -119,10 +118,9 @@ class Scribe:
 
     def start(self) -> None:
         """Begin; on the running event loop."""
-        loop = asyncio.get_running_loop()
-        self._tasks = (loop.create_task(self._write()), loop.create_task(self._prune()))
-        for task in self._tasks:
-            task.add_done_callback(_say_why)
+        self._task = asyncio.get_running_loop().create_task(self._write())
+        self._task.add_done_callback(_say_why)
+        self._pruner.start()
 
     async def settled(self) -> None:
         """Wait until all that was taken is written or given up."""
@@ -130,16 +128,16 @@ class Scribe:
 
     async def aclose(self) -> None:
         """Write what is left, within a time, and stop."""
-        if not self._tasks:
+        if self._task is None:
             return
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self.settled()
         except TimeoutError:
             _log.error("transcripts are lost: they could not be written before the stop")
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._pruner.aclose()
 
     async def _write(self) -> None:
         while True:
@@ -201,18 +199,6 @@ class Scribe:
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
             return
-
-    async def _prune(self) -> None:
-        while True:
-            before_ns = self._wall_ns() - self._keeping.retention_days * _DAY_NS
-            try:
-                removed = _SLICE
-                while removed == _SLICE:
-                    removed = await self._log.prune_transcripts(before_ns, _SLICE)
-                    await asyncio.sleep(_SLICE_PAUSE_SECONDS)
-            except (HeadgateError, LedgerUnavailable) as error:
-                _log.warning("old transcripts cannot be removed at the moment: %s", error or "it is closed")
-            await asyncio.sleep(_PRUNE_SECONDS)
 
 
 def _said(admission: Admission) -> Said:
