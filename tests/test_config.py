@@ -366,8 +366,10 @@ def test_whose_bodies_are_kept(tmp_path: Path) -> None:
         ),
         ('[[audit.bodies]]\nroutes = ["openai.chat/x"]', "`audit.bodies[0].routes`: openai.chat has no operation 'x'"),
         ('[[audit.bodies]]\nroutes = [""]', "`audit.bodies[0].routes`: no dialect is called ''"),
-        ("[audit]\nmax_bytes = 0", "`audit.max_bytes`: expected 1 to 16777216"),
-        ("[audit]\nretention_days = 0", "`audit.retention_days`: expected 1 to 36500"),
+        ("[audit]\nmax_bytes = 0", "Expected `int` >= 1 - at `$.audit.max_bytes`"),
+        ("[audit]\nmax_bytes = 16777217", "Expected `int` <= 16777216 - at `$.audit.max_bytes`"),
+        ("[audit]\nretention_days = 0", "Expected `int` >= 1 - at `$.audit.retention_days`"),
+        ("[audit]\nretention_days = 36501", "Expected `int` <= 36500 - at `$.audit.retention_days`"),
         ('[audit]\nredact = ["("]', "`audit.redact[0]`: expected a regular expression"),
         (
             '[audit]\nredact = ["x", ".*"]',

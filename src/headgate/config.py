@@ -41,7 +41,6 @@ from headgate.sections import (
 )
 
 _POSTGRES = ("postgres://", "postgresql://")
-_LARGEST_BODY = 16 * 1024 * 1024
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _Shape = TypeVar("_Shape", bound=msgspec.Struct)
 
@@ -224,9 +223,6 @@ def _audit(section: AuditSection, source: str) -> AuditSection:
         for route in rule.routes:
             with _told(f"{source}: `audit.bodies[{number}].routes"):
                 _check_route(route)
-    for name, least, most in (("max_bytes", 1, _LARGEST_BODY), ("retention_days", 1, 36_500)):
-        if not least <= getattr(section, name) <= most:
-            raise ConfigError(f"{source}: `audit.{name}`: expected {least} to {most}")
     for number, pattern in enumerate(section.redact):
         with _told(f"{source}: `audit.redact[{number}]"):
             expression(pattern)

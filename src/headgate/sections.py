@@ -112,9 +112,9 @@ class AuditSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[audit]`: what is kept of bodies. Without a rule nothing is."""
 
     bodies: tuple[BodiesRule, ...] = ()
-    max_bytes: int = 64 * 1024
+    max_bytes: Annotated[int, msgspec.Meta(ge=1, le=16 * 1024 * 1024)] = 64 * 1024
     """Of each body: its beginning is kept."""
-    retention_days: int = 30
+    retention_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] = 30
     redact: tuple[str, ...] = ()
     """Regular expressions for what else is not to be kept; nor in the errors of providers that records quote."""
 

@@ -1,5 +1,6 @@
 import ast
 import asyncio
+import inspect
 import os
 import pwd
 import threading
@@ -124,10 +125,13 @@ def test_commands_work_while_a_gateway_has_the_store_open(headgate: Commands) ->
     assert "The books are right" in headgate.good("account", "check").out
 
 
-CHANGING = {
-    "open_account", "close_account", "top_up", "correct", "create_key", "change_key", "revoke_key", "put_budget",
-    "remove_budget",
+LOOKING = {
+    "accounts", "account", "entries", "hold", "open_holds", "check", "keys", "key", "find_key", "budgets", "budgets_of",
 }  # fmt: skip
+CHANGING = {
+    name for name, it in vars(Office).items() if inspect.iscoroutinefunction(it) and not name.startswith("_")
+} - LOOKING | {"prune", "prune_transcripts", "submit", "put_key"}
+"""All else that an office does changes something, and so does what of a store commands may be tempted to use."""
 
 
 def deeds_of(database: Path) -> list[Deed]:
@@ -181,20 +185,28 @@ def test_what_is_done_on_the_command_line_is_kept(headgate: Commands) -> None:
     assert made["key"] not in str(deeds)
 
 
+def inside_deeds(tree: ast.Module) -> set[ast.AST]:
+    """What stands in the blocks of deeds, or in a function that is called nowhere else."""
+    blocks = [block for block in ast.walk(tree) if isinstance(block, ast.AsyncWith)]
+    inside = {it for block in blocks if "doing(" in ast.unparse(block.items[0]) for it in ast.walk(block)}
+    calls = [call for call in ast.walk(tree) if isinstance(call, ast.Call)]
+    for function in tree.body:
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            own = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == function.name]
+            if own and inside.issuperset(own):
+                inside.update(ast.walk(function))
+    return inside
+
+
 def test_no_command_changes_anything_outside_a_deed() -> None:
     """Whoever adds a command that changes something has to say so."""
-    assert {name for name in vars(Office) if name in CHANGING} == CHANGING
-    found = 0
+    assert set(vars(Office)) >= LOOKING
+    found = set()
     for path in Path(desk.__file__).parent.glob("*.py"):
         tree = ast.parse(path.read_text())
-        inside = {
-            call
-            for block in ast.walk(tree)
-            if isinstance(block, ast.AsyncWith) and "doing(" in ast.unparse(block.items[0])
-            for call in ast.walk(block)
-        }
+        inside = inside_deeds(tree)
         for call in ast.walk(tree):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in CHANGING:
-                found += 1
+                found.add(call.func.attr)
                 assert call in inside, f"{path.name}:{call.lineno}"
-    assert found >= 8
+    assert found >= {"open_account", "top_up", "create_key", "put_budget", "prune"}

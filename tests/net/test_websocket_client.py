@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from http import HTTPStatus
+from typing import cast
 
 import pytest
 from websockets.asyncio.server import ServerConnection
@@ -568,6 +569,45 @@ async def test_a_provider_that_is_slow_stops_the_sender() -> None:
         await flooding
         await socket.close(1000)
     assert got == 256 * MIB
+
+
+@on_each_loop
+async def test_a_flood_of_pings_is_owed_one_pong() -> None:
+    """More pings than both kernels hold pongs; whoever sent them reads none until then."""
+    last = b"the last of them"
+    read = asyncio.Event()
+    heard: list[bytes] = []
+
+    async def script(wire: Wire) -> None:
+        await upgrade(wire)
+        wire.stop_reading()
+        for _ in range(16):
+            wire.writer.write(frame(Opcode.PING, b"x" * 125) * (MIB // 128))
+            await wire.writer.drain()
+        await wire.send(frame(Opcode.PING, last), frame(Opcode.TEXT, b"now"))
+        await read.wait()
+        cast("asyncio.Transport", wire.writer.transport).resume_reading()
+        pong = b""
+        while unmasked(pong) != last:
+            _, length = await wire.reader.readexactly(2)
+            pong = await wire.reader.readexactly(4 + (length & 127))
+        heard.append(unmasked(pong))
+        wire.close()
+
+    async with serve(script) as server:
+        socket = await opened(server.origin)
+        assert await socket.receive() == b"now"
+        assert socket._link._transport.get_write_buffer_size() <= 2 * MIB
+        read.set()
+        with pytest.raises(SocketClosed):
+            await socket.receive()
+        await socket.close(1000)
+    assert heard == [last]
+
+
+def unmasked(payload: bytes) -> bytes:
+    """Of a frame, behind its mask."""
+    return bytes(byte ^ payload[at % 4] for at, byte in enumerate(payload[4:]))
 
 
 @on_each_loop

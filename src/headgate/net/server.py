@@ -15,6 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from headgate.errors import ConfigError
+from headgate.framing.base import MAX_FRAME_BYTES
 from headgate.net.asgi import ABORT_EXTENSION, TRAILERS_EXTENSION, Application
 from headgate.net.websocket_protocol import SocketProtocol
 from headgate.net.websocket_server import BREAK_EXTENSION
@@ -145,7 +146,7 @@ def make_server(
     stop_seconds: float,
     on_started: Callable[[], None] = lambda: None,
     *,
-    max_frame_bytes: int = 32 * 1024 * 1024,
+    max_frame_bytes: int = MAX_FRAME_BYTES,
 ) -> Server:
     """A server to `run(sockets=[bind(...)])`, or to await with `serve`; `should_exit = True` stops it gracefully.
 

@@ -20,6 +20,7 @@ from websockets.protocol import State
 from websockets.uri import WebSocketURI
 
 from headgate.errors import UpstreamCut, UpstreamTimeout
+from headgate.framing.base import MAX_FRAME_BYTES
 from headgate.gateway.socket import BinaryFrame, Refusal, SocketClosed
 from headgate.gateway.upstream import Headers, UpstreamRequest
 from headgate.net.client_request import request_head
@@ -46,7 +47,7 @@ _CLOSE_SECONDS = 3.0
 class WebSockets:
     """Fulfils `gateway.socket.Sockets`. Belongs to the event loop that it is used in."""
 
-    def __init__(self, *, max_frame_bytes: int = 32 * 1024 * 1024, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *, max_frame_bytes: int = MAX_FRAME_BYTES, ssl_context: ssl.SSLContext | None = None) -> None:
         """A provider's message over `max_frame_bytes` ends its socket.
 
         `ssl_context` stands in for `connection_dial.tls_context()`, e.g. to trust an authority of one's own.
@@ -149,6 +150,7 @@ class Link(asyncio.Protocol):
         self._closing = False
         self._writable = asyncio.Event()
         self._writable.set()
+        self._owed = b""
         self._gone = asyncio.Event()
         self._pinging: asyncio.TimerHandle | None = None
         self._patience: asyncio.TimerHandle | None = None
@@ -210,7 +212,7 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """For asyncio."""
         self._protocol.receive_data(data)
-        self._flush()
+        self._reply()
         self._heed()
 
     def eof_received(self) -> None:
@@ -236,6 +238,9 @@ class Link(asyncio.Protocol):
     def resume_writing(self) -> None:
         """For asyncio."""
         self._writable.set()
+        owed, self._owed = self._owed, b""
+        if owed and self._protocol.state is State.OPEN:
+            self._transport.write(owed)
 
     def _heed(self) -> None:
         """Look at what has come, then at how it may have ended."""
@@ -294,6 +299,16 @@ class Link(asyncio.Protocol):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def _reply(self) -> None:
+        """Answer what has come: pings, unless the provider takes nothing. Then it is owed one pong, to the latest ping.
+
+        RFC 6455 section 5.5.3 allows it; a pong for each would be a buffer full of them.
+        """
+        if self._writable.is_set() or self._protocol.state is not State.OPEN:
+            self._flush()
+        else:
+            self._owed = next(filter(None, reversed(self._protocol.data_to_send())), self._owed)
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():
