@@ -18,7 +18,6 @@ from headgate.access.virtual import VirtualKey, digest_of, hint_of
 from headgate.gateway.settle import Books
 from headgate.ledger.commands import Capture, CloseAccount, Command, OpenAccount, Place, Post, Void
 from headgate.ledger.entries import AccountKind, EntryKind, Outcome
-from headgate.money import dollars_text
 from headgate.pricing import cost as pricing
 from headgate.pricing.book import PriceBook
 from headgate.pricing.markup import Markup
@@ -41,7 +40,7 @@ GOLDEN = 0.6180339887
 _Picked = TypeVar("_Picked", "Model", "Caller")
 
 
-class Books30(Books, Protocol):
+class Store(Books, Protocol):
     """A store: books and directory."""
 
     async def put_key(self, key: VirtualKey) -> None: ...
@@ -136,21 +135,33 @@ class History:
         return self.now_ns - self.days * DAY
 
     def records(self) -> list[Record]:
-        """All records, oldest first."""
-        chance = random.Random(self.seed)
+        """All records, oldest first.
+
+        What each is like depends on the seed and on its place alone: another moment only moves them in time.
+        """
         spike_at = (self.now_ns // DAY - 1) * DAY + 13 * HOUR
-        plain = [(at, _pick(chance, MODELS), _pick(chance, CALLERS)) for at in self._times(chance)]
-        spike = [(spike_at + chance.randrange(2 * HOUR), OPUS, SPIKE) for _ in range(self.exchanges // 160)]
-        asked = sorted([*plain, *spike], key=lambda one: one[0])
+        plain = [self._asked(n, at) for n, at in enumerate(self._times())]
+        spike = [
+            replace(self._asked(self.exchanges + n, spike_at + at), model=OPUS, caller=SPIKE)
+            for n, at in enumerate(self._chance("spike").sample(range(2 * HOUR), self.exchanges // 160))
+        ]
+        asked = sorted([*plain, *spike], key=lambda one: one.at)
         return [
-            _record(chance, _Asked(n, f"ex_{self.seed:02x}{n:06x}", at, model, caller), self.book)
-            for n, (at, model, caller) in enumerate(asked)
-            if at < self.now_ns - 5 * SECOND
+            _record(one, f"ex_{self.seed:02x}{n:06x}", self.book)
+            for n, one in enumerate(asked)
+            if one.at < self.now_ns - 5 * SECOND
         ]
 
-    def _times(self, chance: random.Random) -> list[int]:
-        """Busier by day than by night, on workdays than at weekends, and now than a month ago."""
-        times: list[int] = []
+    def _chance(self, of: object) -> random.Random:
+        return random.Random(f"{self.seed} {of}")
+
+    def _asked(self, n: int, at: int) -> "_Asked":
+        chance = self._chance(n)
+        return _Asked(n, at, _pick(chance, MODELS), _pick(chance, CALLERS), chance)
+
+    def _times(self) -> list[int]:
+        """In order; busier by day than by night, on workdays than at weekends, and now than a month ago."""
+        chance, times = self._chance("times"), list[int]()
         while len(times) < self.exchanges:
             at = self.since_ns + chance.randrange(self.days * DAY)
             hour, weekday = at // HOUR % 24, (at // DAY + 3) % 7
@@ -158,10 +169,10 @@ class History:
             grown = 0.5 + 0.5 * (at - self.since_ns) / (self.days * DAY)
             if chance.random() < busy * grown:
                 times.append(at)
-        return times
+        return sorted(times)
 
 
-async def fill(store: Books30, history: History) -> int:
+async def fill(store: Store, history: History) -> int:
     """Write a history into an empty store; the number of its records."""
     await _open(store, history)
     budgets = _budgets()
@@ -179,7 +190,7 @@ async def fill(store: Books30, history: History) -> int:
     return len(records)
 
 
-async def _open(store: Books30, history: History) -> None:
+async def _open(store: Store, history: History) -> None:
     """Accounts, what was paid in, and keys."""
     since, prepaid = history.since_ns, AccountKind.PREPAID
     await _submit(store, [
@@ -231,7 +242,7 @@ def _resolution(record: Record) -> Capture | Void:
     return Void(record.exchange_id, account, at, str(record.ending))
 
 
-async def _submit(store: Books30, commands: Sequence[Command]) -> None:
+async def _submit(store: Store, commands: Sequence[Command]) -> None:
     for outcome in await _all(store.submit(command) for command in commands):
         assert outcome.stands, outcome
 
@@ -250,17 +261,17 @@ def _pick(chance: random.Random, of: Sequence[_Picked]) -> _Picked:
 @dataclass(frozen=True)
 class _Asked:
     n: int
-    exchange_id: str
     at: int
     model: Model
     caller: Caller
+    chance: random.Random
 
 
-def _record(chance: random.Random, asked: _Asked, book: PriceBook) -> Record:
-    exchange_id, at, model, caller = asked.exchange_id, asked.at, asked.model, asked.caller
+def _record(asked: _Asked, exchange_id: str, book: PriceBook) -> Record:
+    at, model, caller, chance = asked.at, asked.model, asked.caller, asked.chance
     ending, status, basis = _fate(chance, model, asked.n)
     usage = _usage(chance, model)
-    reading = _reading(model, exchange_id, ending, basis, usage)
+    reading = _reading(asked, exchange_id, ending, basis, usage)
     error = _error(ending, status, model)
     settlement = settle(ending, reading, OnUpstreamFailure.DELIVERED, prompt_tokens=usage.input_tokens or 0)
     first, total = _times_of(chance, model, ending, usage)
@@ -313,25 +324,29 @@ def _usage(chance: random.Random, model: Model) -> Usage:
     )
 
 
-def _reading(model: Model, exchange_id: str, ending: Ending, basis: Basis, usage: Usage) -> Reading:
+def _reading(asked: _Asked, exchange_id: str, ending: Ending, basis: Basis, usage: Usage) -> Reading:
     if basis is Basis.NONE:
         return Reading()
-    delivered = 4 * (usage.output_tokens or 0)
     whole = ending is Ending.COMPLETE
     return Reading(
-        usage={Basis.REPORTED: usage, Basis.PARTIAL: Usage(input_tokens=usage.input_tokens)}.get(basis, Usage()),
+        usage={Basis.REPORTED: usage, Basis.PARTIAL: _so_far(asked, usage)}.get(basis, Usage()),
         basis=basis,
-        estimate=None if basis is Basis.REPORTED else Estimate(
-            None if basis is Basis.PARTIAL else usage.input_tokens, usage.output_tokens
-        ),
-        served_model=model.name,
+        estimate=None if basis is Basis.REPORTED else Estimate(usage.input_tokens, usage.output_tokens),
+        served_model=asked.model.name,
         response_id=f"resp-{exchange_id}",
         finish_reason="stop" if whole else None,
         terminal_evidence="[DONE]" if whole else None,
         in_stream_error="overloaded_error: Overloaded" if ending is Ending.UPSTREAM_ERROR else None,
-        delivered_bytes=delivered,
+        delivered_bytes=4 * (usage.output_tokens or 0),
         anomalies={} if basis is not Basis.ESTIMATED or not whole else {"no_usage_frame": 1},
-    )  # fmt: skip
+    )
+
+
+def _so_far(asked: _Asked, usage: Usage) -> Usage:
+    """What a provider had counted when a stream broke off; an estimate of the whole is less as often as more."""
+    prompt = int((usage.input_tokens or 0) * asked.chance.uniform(0.8, 1.2))
+    output = int((usage.output_tokens or 0) * asked.chance.uniform(0.5, 1.5))
+    return Usage(input_tokens=prompt, output_tokens=output if asked.n % 3 else None)
 
 
 def _error(ending: Ending, status: int, model: Model) -> str | None:
@@ -376,8 +391,3 @@ def _bill(asked: _Asked, settlement: Settlement, reading: Reading, book: PriceBo
         settled=None if account is None else Settled.CAPTURED if settlement.charged else Settled.VOIDED,
         price_source=str(cost.source), price_version=cost.version, lines=lines, flags=flags,
     )  # fmt: skip
-
-
-def told(records: Iterable[Record]) -> str:
-    """What they cost, for whoever watches it being written."""
-    return dollars_text(sum(record.bill.cost_nanos or 0 for record in records))

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, expect
@@ -121,6 +121,12 @@ async def serving(
         yield gateway
     finally:
         await gateway.stop()
+
+
+async def asked(page: Page, operation: str) -> dict[str, str]:
+    """The parameters that a page asked an operation with, such as the stretch of time that it took from its clock."""
+    urls: list[str] = await page.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
+    return dict(next(parse_qsl(urlsplit(url).query) for url in reversed(urls) if operation in url))
 
 
 async def records(gateway: Gateway, since_ns: int | None = None, until_ns: int | None = None) -> list[Record]:

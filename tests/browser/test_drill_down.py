@@ -13,7 +13,7 @@ from headgate.records import Record
 from headgate.stores.sqlite import SqliteStore
 from tests.browser.figures import nine, whole
 from tests.browser.history import DAY, HOUR, OPUS, SECOND
-from tests.browser.stage import NOW_NS, Gateway, records, visiting
+from tests.browser.stage import NOW_NS, Gateway, Visitor, asked, records, visiting
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -26,11 +26,11 @@ UNTIL = SINCE + 2 * HOUR
 async def test_from_the_spike_to_an_exchange_to_its_entries(browser: Browser, history: Gateway) -> None:
     async with visiting(browser, history.url) as ada:
         page = await ada.open("/?range=7d&by=model")
-        chart = Drawing(page, await ada.api("GET", "/series?step=hour&since=" + await asked_since(page)))
+        chart = Drawing(page, await hours(ada))
         await chart.drag(SINCE, UNTIL)
         await expect(page.get_by_role("heading", name="Exchanges", level=1)).to_be_visible()
-        asked = parse_qs(urlsplit(page.url).query)
-        assert asked == {"since": [rfc(SINCE)], "until": [rfc(UNTIL)]}
+        shown = parse_qs(urlsplit(page.url).query)
+        assert shown == {"since": [rfc(SINCE)], "until": [rfc(UNTIL)]}
         await ada.settled()
         kept = await records(history, SINCE, UNTIL)
         table = page.get_by_role("table", name="Exchanges")
@@ -51,13 +51,13 @@ async def test_from_the_spike_to_an_exchange_to_its_entries(browser: Browser, hi
 async def test_a_click_on_a_part_of_a_column_leads_to_that_part(browser: Browser, history: Gateway) -> None:
     async with visiting(browser, history.url) as ada:
         page = await ada.open("/?range=7d&by=key")
-        chart = Drawing(page, await ada.api("GET", "/series?step=hour&since=" + await asked_since(page)))
+        chart = Drawing(page, await hours(ada))
         await chart.click(SINCE)
         await expect(page.get_by_role("heading", name="Exchanges", level=1)).to_be_visible()
         await ada.settled()
-        asked = parse_qs(urlsplit(page.url).query)
-        (key,) = asked.pop("key")
-        assert asked == {"since": [rfc(SINCE)], "until": [rfc(SINCE + HOUR)]}
+        shown = parse_qs(urlsplit(page.url).query)
+        (key,) = shown.pop("key")
+        assert shown == {"since": [rfc(SINCE)], "until": [rfc(SINCE + HOUR)]}
         kept = [record for record in await records(history, SINCE, SINCE + HOUR) if record.key == key]
         assert kept
         links = page.get_by_role("table", name="Exchanges").get_by_role("rowheader").get_by_role("link")
@@ -66,7 +66,7 @@ async def test_a_click_on_a_part_of_a_column_leads_to_that_part(browser: Browser
 
 async def test_a_figure_leads_to_what_it_counts(browser: Browser, history: Gateway) -> None:
     async with visiting(browser, history.url) as ada:
-        page = await ada.open("/?range=7d")
+        page = await ada.open(f"/?since={rfc(SINCE - 6 * DAY)}&until={rfc(UNTIL)}")
         figures = page.get_by_role("list", name="Sums of this stretch of time")
         told = await figures.get_by_role("listitem").filter(has_text="Errors").locator(".note .number").inner_text()
         await figures.get_by_role("link", name=re.compile("^Errors")).click()
@@ -116,6 +116,13 @@ def signed(nanos: int) -> str:
     return "0" if nanos == 0 else f"{'+' if nanos > 0 else ''}{nine(nanos)}"
 
 
+async def hours(ada: Visitor) -> dict[str, list[str]]:
+    """What the chart of spend is drawn of."""
+    since = (await asked(ada.page, "/series?by="))["since"]
+    told: dict[str, list[str]] = await ada.api("GET", f"/series?step=hour&since={since}")
+    return told
+
+
 class Drawing:
     """The chart of spend over time, and where on it a moment is."""
 
@@ -147,12 +154,6 @@ class Drawing:
         x, y = await self._x(at_ns + HOUR // 2)
         await self._page.mouse.move(x - 1, y)
         await self._page.mouse.click(x, y)
-
-
-async def asked_since(page: Page) -> str:
-    """The beginning of the stretch that the page asked for, as it stands in its addresses."""
-    asked: list[str] = await page.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
-    return next(parse_qs(urlsplit(url).query)["since"][0] for url in asked if "/series?by=" in url)
 
 
 async def ids(links: Locator) -> list[str]:

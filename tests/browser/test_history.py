@@ -9,7 +9,8 @@ from headgate.money import NANOS_PER_DOLLAR
 from headgate.pricing.book import PriceBook
 from headgate.records import Ending
 from headgate.stores.memory import MemoryStore
-from tests.browser.history import BUDGETS, CALLERS, DAY, RETIRED, History, fill
+from headgate.usage import Basis
+from tests.browser.history import BUDGETS, CALLERS, DAY, OPUS, RETIRED, History, fill
 
 NOW = 20_778 * DAY + 17 * DAY // 24
 BOOK = PriceBook.from_json(price_data())
@@ -28,6 +29,17 @@ def test_it_has_some_of_everything_that_a_dashboard_has_to_show() -> None:
     flags = {flag for record in records for flag in record.bill.flags}
     assert {"estimated", "unpriced:model"} <= flags
     assert all(NOW - 30 * DAY <= record.started_at_ns < NOW for record in records)
+    both = [(own.usage, own.estimate) for own in (record.reading for record in records) if own.basis is Basis.PARTIAL]
+    above = [guess is not None and (guess.output_tokens or 0) > (usage.output_tokens or 0) for usage, guess in both]
+    assert set(above) == {True, False}, "estimates above what was reported, and below it"
+
+
+def test_another_moment_only_moves_it() -> None:
+    """So that what stories find in it does not depend on when they are told."""
+    later = History(NOW + 3 * DAY + 7 * DAY // 24, BOOK, exchanges=600).records()
+    told = [[(x.model_asked, x.key, x.ending, x.bill.charge_nanos) for x in all_ if x.model_asked != OPUS.name]
+            for all_ in (HISTORY.records(), later)]  # fmt: skip
+    assert told[0][:590] == told[1][:590]
 
 
 async def test_its_books_add_up() -> None:

@@ -71,7 +71,7 @@ async def test_a_budget_is_set_and_filled(scene: Scene) -> None:
     await dialog.get_by_role("combobox", name="Of", exact=True).select_option(label="a key")
     await dialog.get_by_role("combobox", name="Key").select_option(label="acme-web")
     await dialog.get_by_label("Dollars at most").fill("0.003")
-    await dialog.get_by_role("combobox", name="In", exact=True).select_option(label="a day")
+    await dialog.get_by_role("combobox", name="In", exact=True).select_option(label="for good")
     await dialog.get_by_role("button", name="Set the budget").click()
     await expect(dialog).to_have_count(0)
     row = page.get_by_role("table", name="Budgets").get_by_role("row").filter(has_text="acme-web")

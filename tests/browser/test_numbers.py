@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
@@ -15,7 +14,7 @@ from headgate.records import Ending, Record
 from headgate.usage import Basis
 from tests.browser.figures import UNKNOWN, exact, percent, whole
 from tests.browser.history import DAY, SECOND
-from tests.browser.stage import NOW_NS, Gateway, records, visiting
+from tests.browser.stage import NOW_NS, Gateway, asked, records, visiting
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -48,11 +47,13 @@ class Totals:
 
     @property
     def tokens(self) -> int:
-        """Reported and, where the estimate is what counts, estimated."""
-        counted = [record.reading for record in self.records if record.counted]
-        reported = sum((own.usage.input_tokens or 0) + (own.usage.output_tokens or 0) for own in counted)
-        guesses = [own.estimate for own in counted if own.estimate is not None]
-        return reported + sum((guess.input_tokens or 0) + (guess.output_tokens or 0) for guess in guesses)
+        """Each side's reported and estimated ones: the larger, as an estimate covers what a report covers."""
+        sides = [
+            (getattr(own.usage, side) or 0, getattr(own.estimate, side, None) or 0)
+            for own in (record.reading for record in self.records if record.counted)
+            for side in ("input_tokens", "output_tokens")
+        ]
+        return sum(max(side) for side in sides)
 
     @property
     def errors(self) -> int:
@@ -156,9 +157,8 @@ async def test_what_is_not_known_is_a_dash_and_never_nothing(browser: Browser, h
 
 async def of_the_stretch(page: Page, history: Gateway) -> list[Record]:
     """The records that the page asked the sums of: the stretch stands in its requests."""
-    asked = await page.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
-    query = next(parse_qs(urlsplit(url).query) for url in asked if "/usage?by=model" in url)
-    since, until = (None if text is None else moment(text[0]) for text in (query.get("since"), query.get("until")))
+    query = await asked(page, "/usage?by=model")
+    since, until = (None if text is None else moment(text) for text in (query.get("since"), query.get("until")))
     return await records(history, since, until)
 
 
