@@ -46,5 +46,6 @@ test("an axis has as many decimals as its steps need", () => {
 test("amounts as people type them", () => {
   assert.equal(typed("$1,200.50"), "1200.50");
   assert.equal(typed(" -3 "), "-3");
-  for (const none of ["", "12.", "1e5", "12,5", "ten"]) assert.equal(typed(none), null);
+  assert.equal(typed("1,234,567.891"), "1234567.891");
+  for (const none of ["", "12.", "1e5", "12,5", "ten", "0,500", "1,2345", "12,3456", "1234,567", "1,23,456", ",500", "1.5,000"]) assert.equal(typed(none), null);
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { csv } from "../src/lib/csv.ts";
-import { axisCount, brief, bytes, change, changeText, share, sumOf } from "../src/lib/numbers.ts";
+import { axisCount, brief, bytes, change, changeText, grouped, share, sumOf, typedCount } from "../src/lib/numbers.ts";
 import { inOrder, pressed } from "../src/lib/order.ts";
 import { ago, duration, lasting } from "../src/lib/time.ts";
 
@@ -17,6 +17,19 @@ test("counts", () => {
   assert.equal(axisCount(2.5), "");
   assert.equal(sumOf([null, undefined]), null);
   assert.equal(bytes(4_200), "4.2 kB");
+});
+
+test("digits stand in groups before the point, and all of them", () => {
+  assert.equal(grouped("1234567"), "1,234,567");
+  assert.equal(grouped("1234.56789"), "1,234.56789");
+  assert.equal(grouped("0.0001"), "0.0001");
+  assert.equal(grouped("1E+6"), "1E+6");
+});
+
+test("counts as people type them", () => {
+  assert.equal(typedCount(" 1,200 "), 1200);
+  assert.equal(typedCount("60"), 60);
+  for (const none of ["", "0", "1.5", "1,2345", "12,34", "0,500", "-3"]) assert.equal(typedCount(none), null);
 });
 
 test("a share is 0 or 100 only if it is", () => {
@@ -64,4 +77,6 @@ test("a header pressed twice turns the order round", () => {
 test("CSV that no spreadsheet runs", () => {
   const text = csv(["a", "b"], [['say "hi"', 1], ["=1+1", null], ["-0.5", "x\ny"]]);
   assert.equal(text, 'a,b\r\n"say ""hi""",1\r\n\'=1+1,\r\n-0.5,"x\ny"\r\n');
+  for (const formula of ["+1", "@SUM(A1)", "\t=1", "-1+cmd|' /C calc'!A0", "-x", "-1.5.2"]) assert.equal(csv([formula], []), `'${formula}\r\n`);
+  for (const [formula, cell] of [["\r=1", '"\'\r=1"'], ["\n=1", '"\'\n=1"']] as const) assert.equal(csv([formula], []), `${cell}\r\n`);
 });

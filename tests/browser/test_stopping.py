@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.browser.stage import serving, visiting
+from tests.browser.stage import Gateway, serving, visiting
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -27,6 +27,38 @@ async def test_the_live_view_says_so_and_goes_on(browser: Browser, tmp_path: Pat
         await gateway.start()
         await expect(status.filter(has_text=re.compile("^live$"))).to_be_visible()
         await expect(page.locator(".lead")).not_to_have_text(before)
+
+
+async def test_the_live_view_stays_where_it_is_and_says_why(browser: Browser, empty: Gateway) -> None:
+    refusal = {"error": {"code": "unavailable", "message": "The database is away."}}
+    async with visiting(browser, empty.url) as ada:
+        page, status = ada.page, ada.page.get_by_role("status")
+        ada.watch.excuse("503 GET /admin/v1/live/events", "401 GET /admin/v1/live/events", "net::ERR_FAILED")
+        await page.route("**/live/events", lambda route: route.fulfill(status=503, json=refusal))
+        await ada.page.goto(f"{ada.url}/live")
+        await expect(status.filter(has_text="connection lost")).to_be_visible()
+        await page.route("**/admin/v1/session", lambda route: route.abort())
+        await expect(page.get_by_role("alert")).to_contain_text("The database is away.")
+        await expect(page.get_by_role("heading", name="Live", level=1)).to_be_visible()
+        await page.unroute("**/live/events")
+        await expect(status.filter(has_text=re.compile("^live$"))).to_be_visible()
+        await expect(page.get_by_role("alert")).to_have_count(0)
+        await page.route("**/live/events", lambda route: route.fulfill(status=401, json=refusal))
+        await page.get_by_role("button", name="Pause").click()
+        await page.get_by_role("button", name="Go on").click()
+        await expect(status.filter(has_text="session has ended")).to_be_visible()
+
+
+async def test_signing_out_is_not_said_to_be_done_when_nobody_heard(browser: Browser, empty: Gateway) -> None:
+    async with visiting(browser, empty.url) as ada:
+        page = await ada.open("/keys")
+        ada.watch.excuse("net::ERR_FAILED")
+        await page.route("**/admin/v1/session", lambda route: route.abort())
+        await page.get_by_role("button", name="Sign out").click()
+        await expect(page.get_by_role("alert")).to_contain_text("You are still signed in.")
+        await page.unroute("**/admin/v1/session")
+        await page.get_by_role("button", name="Sign out").click()
+        await expect(page.get_by_label("Admin key")).to_be_visible()
 
 
 async def test_a_page_says_so_keeps_what_it_has_and_goes_on(browser: Browser, tmp_path: Path) -> None:

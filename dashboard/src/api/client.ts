@@ -127,8 +127,14 @@ export const transcripts = {
     ask<Page<Heading>>("/transcripts", { params: { ...filter, ...paging }, signal }),
 };
 
+/** All of a list; or else its beginning, and that it is cut. */
+export interface Whole<T> {
+  rows: T[];
+  cut: boolean;
+}
+
 /** All pages of a list, up to a bound that keeps the page usable. */
-export async function everything<T>(page: (paging: Paging) => Promise<Page<T>>, most = 5_000): Promise<T[]> {
+export async function everything<T>(page: (paging: Paging) => Promise<Page<T>>, most = 5_000): Promise<Whole<T>> {
   const found: T[] = [];
   let cursor: string | null = null;
   do {
@@ -136,5 +142,5 @@ export async function everything<T>(page: (paging: Paging) => Promise<Page<T>>, 
     found.push(...next.data);
     cursor = next.next_cursor;
   } while (cursor !== null && found.length < most);
-  return found;
+  return { rows: found, cut: cursor !== null };
 }

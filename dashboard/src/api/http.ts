@@ -57,6 +57,19 @@ export async function ask<T>(path: string, { method = "GET", params, body, heade
   return answer as T;
 }
 
+/** Why a stream of events was refused, which the browser does not tell; null where it would be given now. */
+export async function whyRefused(path: string): Promise<ApiError | null> {
+  const leaving = new AbortController();
+  try {
+    const response = await fetch(API + path, { credentials: "same-origin", cache: "no-store", signal: leaving.signal });
+    return response.ok ? null : refusal(response.status, await response.json().catch(() => null));
+  } catch {
+    return new ApiError(0, "unreachable", "The gateway does not answer.", null);
+  } finally {
+    leaving.abort();
+  }
+}
+
 function refusal(status: number, answer: unknown): ApiError {
   const told = (answer as { error?: { code?: string; message?: string; param?: string | null } } | null)?.error;
   return new ApiError(status, told?.code ?? "error", told?.message ?? `The gateway answered with status ${status}.`, told?.param ?? null);

@@ -2,14 +2,16 @@
 
 import { useEffect, useState } from "preact/hooks";
 
-import { API } from "../api/http.ts";
+import { API, whyRefused } from "../api/http.ts";
 import type { Exchange, LiveSnapshot } from "../api/types.ts";
-import { look } from "./session.ts";
+import { noticed } from "./session.ts";
 
 export type Link = "connecting" | "open" | "lost" | "paused";
 
 export interface LiveState {
   link: Link;
+  /** Why it is lost, where the gateway says so. */
+  why: Error | null;
   snapshot: LiveSnapshot | null;
   /** The newest first. */
   ended: Exchange[];
@@ -22,8 +24,9 @@ export interface LiveState {
 const KEPT = 40;
 const MINUTES = 180;
 const RETRY_MS = 3_000;
+const EVENTS = "/live/events";
 
-const NOTHING: LiveState = { link: "connecting", snapshot: null, ended: [], skipped: 0, history: [] };
+const NOTHING: LiveState = { link: "connecting", why: null, snapshot: null, ended: [], skipped: 0, history: [] };
 
 /** Paused while the page is hidden or `wanted` is false. */
 export function useLive(wanted: boolean): LiveState {
@@ -51,10 +54,11 @@ function follow(change: Change): () => void {
   let retry = 0;
   let fresh: Exchange[] = [];
   let skipped = 0;
+  let left = false;
   const open = () => {
     change((before) => ({ ...before, link: before.link === "lost" ? "lost" : "connecting" }));
-    source = new EventSource(`${API}/live/events`);
-    source.addEventListener("open", () => change((before) => ({ ...before, link: "open" })));
+    source = new EventSource(API + EVENTS);
+    source.addEventListener("open", () => change((before) => ({ ...before, link: "open", why: null })));
     source.addEventListener("live", (event) => {
       const snapshot = JSON.parse(event.data as string) as LiveSnapshot;
       const [ended, more] = [fresh, skipped];
@@ -70,12 +74,17 @@ function follow(change: Change): () => void {
     source.addEventListener("error", () => {
       change((before) => ({ ...before, link: "lost" }));
       if (source?.readyState !== EventSource.CLOSED) return; // it tries again by itself
-      void look(); // it may be the session that has ended
-      retry = window.setTimeout(open, RETRY_MS);
+      void whyRefused(EVENTS).then((why) => {
+        if (left) return;
+        noticed(why); // it may be the session that has ended
+        change((before) => ({ ...before, why }));
+        retry = window.setTimeout(open, RETRY_MS);
+      });
     });
   };
   open();
   return () => {
+    left = true;
     source?.close();
     clearTimeout(retry);
   };
@@ -86,6 +95,7 @@ function merged(before: LiveState, snapshot: LiveSnapshot, fresh: Exchange[], sk
   const point = { at: Date.parse(snapshot.at), running: snapshot.running, ended: fresh.length + skipped, tokens };
   return {
     link: "open",
+    why: null,
     snapshot,
     ended: [...fresh, ...before.ended].slice(0, KEPT),
     skipped: before.skipped + skipped,

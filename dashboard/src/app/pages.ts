@@ -18,6 +18,8 @@ export interface Paged<T> {
 }
 
 interface Shown<T> {
+  /** Which list it is of. */
+  key: string;
   rows: T[];
   cursor: string | null;
   error: Error | null;
@@ -27,37 +29,43 @@ interface Shown<T> {
 
 type Load<T> = (cursor: string | null, signal: AbortSignal) => Promise<Page<T>>;
 
-/** Another `key` is another list. */
+function nothing<T>(key: string): Shown<T> {
+  return { key, rows: [], cursor: null, error: null, busy: true, first: true };
+}
+
+/** Another `key` is another list, of which nothing has come yet. */
 export function usePages<T>(key: string, load: Load<T>): Paged<T> {
   const [turn, setTurn] = useState(0);
-  const [shown, setShown] = useState<Shown<T>>({ rows: [], cursor: null, error: null, busy: true, first: true });
-  const latest = useRef(load);
-  latest.current = load;
+  const [latest, setShown] = useState<Shown<T>>(() => nothing(key));
+  const shown = latest.key === key ? latest : nothing<T>(key);
+  const loading = useRef(load);
+  loading.current = load;
   const leaving = useRef<AbortController | null>(null);
 
   const ask = useCallback((cursor: string | null, known: T[]) => {
     leaving.current?.abort();
     const own = new AbortController();
     leaving.current = own;
-    setShown((before) => ({ ...before, busy: true, error: null }));
-    latest.current(cursor, own.signal).then(
+    const changed = (change: Partial<Shown<T>>) =>
+      setShown((before) => ({ ...(before.key === key ? before : nothing<T>(key)), ...change }));
+    changed({ busy: true, error: null });
+    loading.current(cursor, own.signal).then(
       (page) => {
         if (own.signal.aborted) return;
-        setShown({ rows: [...known, ...page.data], cursor: page.next_cursor, error: null, busy: false, first: false });
+        changed({ rows: [...known, ...page.data], cursor: page.next_cursor, busy: false, first: false });
       },
       (error: unknown) => {
         if (own.signal.aborted) return;
         noticed(error);
-        const told = error instanceof Error ? error : new Error(String(error));
-        setShown((before) => ({ ...before, error: told, busy: false }));
+        changed({ error: error instanceof Error ? error : new Error(String(error)), busy: false });
       },
     );
-  }, []);
+  }, [key]);
 
   useEffect(() => {
     ask(null, []);
     return () => leaving.current?.abort();
-  }, [key, turn]);
+  }, [ask, turn]);
 
   return {
     rows: shown.rows,

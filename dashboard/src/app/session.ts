@@ -16,6 +16,7 @@ export type State =
 
 export const state = signal<State>({ is: "unknown" });
 
+/** Who is signed in, when the page is loaded or someone asks again. */
 export async function look(): Promise<void> {
   try {
     state.value = { is: "in", session: await operations.read() };
@@ -33,12 +34,20 @@ export async function signIn(key: string): Promise<void> {
   visits.value += 1; // the focus goes to the page's heading
 }
 
+/** Raises ApiError where the gateway could not be told: then the session goes on. */
 export async function signOut(): Promise<void> {
-  await operations.close().catch(() => undefined);
+  try {
+    await operations.close();
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 401) throw error;
+  }
   state.value = { is: "out", expired: false };
 }
 
-/** To be called with whatever an operation raised: an end of the session leads back to the door. */
+/**
+ * To be called with whatever an operation raised: an end of the session leads back to the door. Nothing else does: a
+ * page stays where it is while the gateway does not answer.
+ */
 export function noticed(error: unknown): void {
   if (error instanceof ApiError && error.status === 401 && state.value.is === "in") {
     state.value = { is: "out", expired: true };

@@ -6,6 +6,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Session } from "../api/types.ts";
 import { Icon, type IconName } from "../parts/icon.tsx";
 import { Logo } from "../parts/logo.tsx";
+import { useDoing } from "./load.ts";
 import { href, path, visits } from "./router.ts";
 import { signOut } from "./session.ts";
 import { theme, type Theme } from "./theme.ts";
@@ -24,6 +25,7 @@ const PAGES: readonly (readonly [string, IconName, string])[] = [
 
 export function Shell({ session, children }: { session: Session; children: ComponentChildren }) {
   const [open, setOpen] = useState(false);
+  const leaving = useDoing();
   useEffect(() => setOpen(false), [visits.value]);
   return (
     <div class="shell">
@@ -52,9 +54,10 @@ export function Shell({ session, children }: { session: Session; children: Compo
             <p>
               Signed in as <strong>{session.name}</strong>
             </p>
-            <button type="button" class="quiet" onClick={() => void signOut()}>
+            <button type="button" class="quiet" onClick={() => leaving.run(signOut)} disabled={leaving.busy}>
               <Icon name="out" size={14} /> Sign out
             </button>
+            {leaving.error !== null && <p role="alert">You are still signed in. {leaving.error.message}</p>}
           </div>
         </nav>
       </header>

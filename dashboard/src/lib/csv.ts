@@ -9,6 +9,7 @@ export function csv(header: readonly string[], rows: readonly (readonly Cell[])[
 function cell(value: Cell): string {
   if (value === null || value === undefined) return "";
   if (typeof value === "number") return String(value);
-  const harmless = /^[=+@\t\r]|^-(?!\d)/.test(value) ? `'${value}` : value;
+  const formula = /^[=+\-@\t\r\n]/.test(value) && !/^-\d+(\.\d+)?$/.test(value); // "-1.50" is an amount, "-1+cmd" is not
+  const harmless = formula ? `'${value}` : value;
   return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }

@@ -68,8 +68,11 @@ function decimalsOf(step: number): number {
   return 9;
 }
 
-/** What an operator may type as an amount: "12", "12.5", "$1,200.50"; null if it is none. */
+/**
+ * What an operator may type as an amount: "12", "12.5", "$1,200.50"; null if it is none. A comma stands between
+ * thousands and nowhere else: "0,500" may well be meant as a half.
+ */
 export function typed(text: string): string | null {
-  const bare = text.trim().replace(/^(-?)\$/, "$1").replace(/,(?=\d{3})/g, "");
-  return /^-?\d{1,9}(\.\d{1,9})?$/.test(bare) ? bare : null;
+  const bare = text.trim().replace(/^(-?)\$/, "$1");
+  return /^-?(\d{1,9}|[1-9]\d{0,2}(,\d{3}){1,2})(\.\d{1,9})?$/.test(bare) ? bare.replaceAll(",", "") : null;
 }

@@ -9,6 +9,18 @@ export function count(value: number | null | undefined): string {
   return value === null || value === undefined ? UNKNOWN : whole.format(value);
 }
 
+/** A decimal number with all its digits, those before the point in groups: "1,234.56789". Others are left as they are. */
+export function grouped(text: string): string {
+  const [, whole, behind = ""] = /^(\d+)(\.\d+)?$/.exec(text) ?? [];
+  return whole === undefined ? text : whole.replace(/\B(?=(\d{3})+$)/g, ",") + behind;
+}
+
+/** A whole number above 0 as someone types it: "1200", "1,200"; null if it is none. */
+export function typedCount(text: string): number | null {
+  const bare = text.trim();
+  return /^[1-9](\d{0,14}|\d{0,2}(,\d{3}){1,4})$/.test(bare) ? Number(bare.replaceAll(",", "")) : null;
+}
+
 /** "1.23 M", for where there is little room. */
 export function brief(value: number | null | undefined): string {
   if (value === null || value === undefined) return UNKNOWN;

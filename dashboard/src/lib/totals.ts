@@ -1,8 +1,9 @@
 // Sums over rows of usage: counts as numbers, money as nano-dollars, unknown as null.
 
-import type { Sums } from "../api/types.ts";
-import { type Nanos, nanosOf, sumOf } from "./money.ts";
-import { sumOf as countSum } from "./numbers.ts";
+import type { By, Sums, UsageRow } from "../api/types.ts";
+import { exact, type Nanos, nanosOf, sumOf } from "./money.ts";
+import { share, sumOf as countSum, UNKNOWN } from "./numbers.ts";
+import { inOrder } from "./order.ts";
 
 export interface Total {
   exchanges: number;
@@ -72,6 +73,30 @@ export function tokensOf(row: Sums): Tokens {
  */
 export function priceless(cost: Nanos | null, unpriced: number): boolean {
   return !cost && unpriced > 0;
+}
+
+/**
+ * Which group has the largest part of a cost, how much, and whether that is most of it: more than half. Null where
+ * the largest has no name, and where there is no cost.
+ */
+export function largest(rows: readonly UsageRow[], by: By, cost: Nanos | null): { label: string; part: string; most: boolean } | null {
+  const [top] = inOrder(rows, (row) => nanosOf(row.cost_usd), "descending");
+  const own = nanosOf(top?.cost_usd);
+  const label = top?.[by];
+  return !own || !cost || !label ? null : { label, part: partOf(own, cost), most: 2n * own > cost };
+}
+
+/** An amount's share of another, as text; an en dash where either is not known. */
+export function partOf(amount: Nanos | null, of: Nanos | null): string {
+  return amount === null || of === null ? UNKNOWN : share(Number(amount), Number(of));
+}
+
+/** To its last digit, what a place of a chart stands for; `rows` are its sums, null where there was nothing. */
+export function costText(cost: Nanos | null, rows: readonly (Sums | null | undefined)[]): string {
+  const all = rows.reduce((sum, row) => sum + (row?.exchanges ?? 0), 0);
+  const unpriced = rows.reduce((sum, row) => sum + (row?.unpriced ?? 0), 0);
+  if (all === 0) return "$0.00";
+  return cost === null || priceless(cost, unpriced) ? "not known" : exact(cost);
 }
 
 export function tokensTotal(tokens: Tokens): number | null {

@@ -8,12 +8,14 @@ import { useLoad } from "../app/load.ts";
 import { usePages } from "../app/pages.ts";
 import { hrefOf, query } from "../app/router.ts";
 import { nanosOf } from "../lib/money.ts";
+import { sharedNames } from "../lib/names.ts";
 import { spanOf } from "../lib/span.ts";
 import { rfc } from "../lib/time.ts";
-import { Failure, Waiting, With } from "../parts/notice.tsx";
+import { Listed } from "../parts/listed.tsx";
+import { With } from "../parts/notice.tsx";
 import { Head, Panel } from "../parts/panel.tsx";
 import { RangePicker } from "../parts/range.tsx";
-import { type Column, Table } from "../parts/table.tsx";
+import type { Column } from "../parts/table.tsx";
 import { Badge, Money, When } from "../parts/text.tsx";
 import { AccountState, Closing, OpenForm, PostForm, roomOf } from "./account-parts.tsx";
 import { BudgetTable, NewBudget } from "./budget-parts.tsx";
@@ -28,13 +30,14 @@ export function AccountPage({ id }: { id: string }) {
   const span = spanOf(query.value, new Date(), "30d");
   const [dialog, setDialog] = useState<Dialog>(null);
   const about = useLoad(`${id} ${stampOf(span)}`, async (signal) => {
-    const [account, bounds, own, usage] = await Promise.all([
+    const [account, bounds, own, all, usage] = await Promise.all([
       accounts.get(id, signal),
       everything((paging) => budgets.list({ ...paging, scope: "account", subject: id }, signal)),
       everything((paging) => keys.list({ ...paging, account: id }, signal)),
+      everything((paging) => keys.list(paging, signal)),
       sums.usage("key", rfc(span.since), span.until === null ? undefined : rfc(span.until), signal),
     ]);
-    return { account, budgets: bounds, keys: own, usage: usage.rows };
+    return { account, budgets: bounds, keys: own, shared: sharedNames(all.rows), usage: usage.rows };
   });
   const keyDialogs = useKeyDialogs([id], about.again, id);
   const account = about.value?.account;
@@ -63,10 +66,10 @@ export function AccountPage({ id }: { id: string }) {
             <OwnSpending by="account" name={id} id={id} span={span} />
             <div class="halves">
               <Panel title="Its keys" actions={<button type="button" onClick={keyDialogs.create}>Create a key</button>}>
-                <KeyTable keys={value.keys} usage={value.usage} revoke={keyDialogs.revoke} create={keyDialogs.create} leave={["account", "tags", "limits", "created"]} />
+                <KeyTable keys={value.keys.rows} cut={value.keys.cut} shared={value.shared} usage={value.usage} revoke={keyDialogs.revoke} create={keyDialogs.create} leave={["account", "tags", "limits", "created"]} />
               </Panel>
               <Panel title="Its budgets" actions={<NewBudget given={{ scope: "account", subject: id }} names={new Map()} changed={about.again} />}>
-                <BudgetTable budgets={value.budgets} names={new Map()} changed={about.again} empty="No budget bounds it. Its credit does, if it is prepaid." />
+                <BudgetTable budgets={value.budgets.rows} cut={value.budgets.cut} names={new Map()} changed={about.again} empty="No budget bounds it. Its credit does, if it is prepaid." />
               </Panel>
             </div>
             <Entries id={id} stamp={value.account.posted_usd} />
@@ -111,12 +114,7 @@ function Entries({ id, stamp }: { id: string; stamp: string }) {
   const listed = usePages(`${id} ${stamp}`, (cursor, signal) => accounts.entries(id, { limit: 25, cursor }, signal));
   return (
     <Panel title="Entries of the ledger" hint="Newest first; none is ever changed or removed.">
-      {listed.error !== null && <Failure error={listed.error} again={listed.again} />}
-      {listed.first ? (
-        listed.error === null && <Waiting what="entries" />
-      ) : (
-        <Table caption="Entries of the ledger" columns={COLUMNS} rows={listed.rows} id={(row) => String(row.serial)} filter="Filter the loaded rows" csvName={`entries-${id}`} more={listed.more} busy={listed.busy} empty="There are no entries yet. Top it up with the button above." />
-      )}
+      <Listed from={listed} what="entries" caption="Entries of the ledger" columns={COLUMNS} id={(row) => String(row.serial)} filter="Filter the loaded rows" csvName={`entries-${id}`} empty="There are no entries yet. Top it up with the button above." />
     </Panel>
   );
 }

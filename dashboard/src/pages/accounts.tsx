@@ -30,7 +30,7 @@ export function AccountsPage() {
       </Head>
       <Panel title="Accounts">
         <With from={loaded} what="accounts">
-          {(value) => <Accounts accounts={value} pay={setPaying} open={() => setOpening(true)} />}
+          {(value) => <Accounts accounts={value.rows} cut={value.cut} pay={setPaying} open={() => setOpening(true)} />}
         </With>
       </Panel>
       {opening && <OpenForm close={() => setOpening(false)} done={done} />}
@@ -44,7 +44,7 @@ function Room({ account }: { account: Account }) {
   return room === null ? <span class="muted">no bound</span> : <Money nanos={room} decimals={2} />;
 }
 
-function Accounts({ accounts: items, pay, open }: { accounts: Account[]; pay: (account: Account) => void; open: () => void }) {
+function Accounts({ accounts: items, cut, pay, open }: { accounts: Account[]; cut: boolean; pay: (account: Account) => void; open: () => void }) {
   const columns: Column<Account>[] = [
     { name: "name", title: "Account", head: true, sort: (row) => row.account, csv: (row) => row.account, cell: (row) => <a href={hrefOf("/accounts", row.account)}>{row.account}</a> },
     { name: "state", title: "State", sort: (row) => row.closed, csv: (row) => (row.closed ? "closed" : "open"), cell: (row) => <AccountState account={row} /> },
@@ -64,6 +64,7 @@ function Accounts({ accounts: items, pay, open }: { accounts: Account[]; pay: (a
       order={{ column: "name", direction: "ascending" }}
       {...(items.length > 8 ? { filter: "Filter accounts" } : {})}
       csvName="accounts"
+      cut={cut}
       empty={
         <Empty title="There are no accounts yet">
           <p>An account owns money and stands behind keys. A prepaid one spends what was paid in and not a nano-dollar more.</p>

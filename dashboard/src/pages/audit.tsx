@@ -9,10 +9,11 @@ import { spanOf } from "../lib/span.ts";
 import { rfc } from "../lib/time.ts";
 import { FilterField } from "../parts/filter.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { Empty, Failure, Waiting } from "../parts/notice.tsx";
+import { Listed } from "../parts/listed.tsx";
+import { Empty } from "../parts/notice.tsx";
 import { Head, Panel } from "../parts/panel.tsx";
 import { RangePicker } from "../parts/range.tsx";
-import { type Column, Table } from "../parts/table.tsx";
+import type { Column } from "../parts/table.tsx";
 import { Badge, Unknown, When } from "../parts/text.tsx";
 import { stampOf } from "./own-spending.tsx";
 
@@ -62,15 +63,10 @@ export function AuditPage() {
         title="Newest first"
         actions={<a class="button" download href={address("/audit/export", filter)}><Icon name="save" size={14} /> All as JSON lines</a>}
       >
-        {listed.error !== null && <Failure error={listed.error} again={listed.again} />}
-        {listed.first ? (
-          listed.error === null && <Waiting what="the audit log" />
-        ) : (
-          <Table
-            caption="Deeds" columns={COLUMNS} rows={listed.rows} id={(row) => String(row.serial)} filter="Filter the loaded rows" csvName="audit" more={listed.more} busy={listed.busy}
-            empty={<Empty title="Nothing was done"><p>Every change by the admin API and the dashboard leaves a deed here, refused ones too.</p></Empty>}
-          />
-        )}
+        <Listed
+          from={listed} what="the audit log" caption="Deeds" columns={COLUMNS} id={(row) => String(row.serial)} filter="Filter the loaded rows" csvName="audit"
+          empty={<Empty title="Nothing was done"><p>Every change by the admin API and the dashboard leaves a deed here, refused ones too.</p></Empty>}
+        />
       </Panel>
     </>
   );

@@ -45,13 +45,15 @@ function Subject({ budget, names }: { budget: Budget; names: ReadonlyMap<string,
 
 interface BudgetTableProps {
   budgets: Budget[];
+  /** There are more. */
+  cut?: boolean;
   /** Names of keys by their ids. */
   names: ReadonlyMap<string, string>;
   changed: () => void;
   empty: string;
 }
 
-export function BudgetTable({ budgets, names, changed, empty }: BudgetTableProps) {
+export function BudgetTable({ budgets, cut = false, names, changed, empty }: BudgetTableProps) {
   const [editing, setEditing] = useState<Budget | null>(null);
   const [removing, setRemoving] = useState<Budget | null>(null);
   const columns: Column<Budget>[] = [
@@ -82,6 +84,7 @@ export function BudgetTable({ budgets, names, changed, empty }: BudgetTableProps
         order={{ column: "full", direction: "descending" }}
         {...(budgets.length > 8 ? { filter: "Filter budgets" } : {})}
         csvName="budgets"
+        cut={cut}
         empty={empty}
       />
       {editing !== null && <BudgetForm given={editing} names={names} close={() => setEditing(null)} changed={changed} />}

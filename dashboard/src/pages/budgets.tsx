@@ -2,6 +2,7 @@
 
 import { budgets, everything, keys } from "../api/client.ts";
 import { useLoad } from "../app/load.ts";
+import { labelsOf } from "../lib/names.ts";
 import { With } from "../parts/notice.tsx";
 import { Head, Panel } from "../parts/panel.tsx";
 import { BudgetTable, NewBudget } from "./budget-parts.tsx";
@@ -12,7 +13,7 @@ export function BudgetsPage() {
       everything((paging) => budgets.list(paging, signal)),
       everything((paging) => keys.list(paging, signal)),
     ]);
-    return { budgets: found, names: new Map(known.map((key) => [key.key_id, key.name])) };
+    return { budgets: found, names: labelsOf(known.rows) };
   });
   const names = loaded.value?.names ?? new Map<string, string>();
   return (
@@ -24,7 +25,8 @@ export function BudgetsPage() {
         <With from={loaded} what="budgets">
           {(value) => (
             <BudgetTable
-              budgets={value.budgets}
+              budgets={value.budgets.rows}
+              cut={value.budgets.cut}
               names={value.names}
               changed={loaded.again}
               empty="There are no budgets: nothing but credit and limits bounds what is spent. Set one with the button above."

@@ -3,6 +3,7 @@
 import type { Exchange, PriceLine } from "../api/types.ts";
 import { lineAmount, linesTotal, rounded } from "../lib/bill.ts";
 import { exact, fixed, type Nanos, nanosOf } from "../lib/money.ts";
+import { grouped } from "../lib/numbers.ts";
 import { Icon } from "../parts/icon.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { Money, Unknown } from "../parts/text.tsx";
@@ -66,7 +67,7 @@ function Lines({ lines, total, cost }: { lines: PriceLine[]; total: Nanos; cost:
           {lines.map((line, at) => (
             <tr key={at}>
               <th scope="row">{unitName(line)}</th>
-              <td class="end">{line.quantity.replace(/\B(?=(\d{3})+(?!\d))/g, ",")}</td>
+              <td class="end">{grouped(line.quantity)}</td>
               <td class="end">{rateText(line)}</td>
               <td class="end">{fixed(rounded(lineAmount(line)), 9)}</td>
             </tr>

@@ -8,8 +8,8 @@ import { hrefOf } from "../app/router.ts";
 import { flagSays } from "../lib/endings.ts";
 import { nanosOf } from "../lib/money.ts";
 import { duration, ofNanos } from "../lib/time.ts";
-import { Failure, Waiting } from "../parts/notice.tsx";
-import { type Column, Table } from "../parts/table.tsx";
+import { Listed } from "../parts/listed.tsx";
+import type { Column } from "../parts/table.tsx";
 import { Badge, Count, EndingBadge, Money, Unknown, When } from "../parts/text.tsx";
 
 export function modelOf(exchange: Exchange): string | null {
@@ -24,8 +24,8 @@ export function tokensOf(exchange: Exchange, side: "input_tokens" | "output_toke
   return { value: estimated ? estimate : reported, estimated };
 }
 
-function Tokens({ exchange, side }: { exchange: Exchange; side: "input_tokens" | "output_tokens" }) {
-  const { value, estimated } = tokensOf(exchange, side);
+/** So many tokens, with a ≈ where they are estimated. */
+export function Tokens({ value, estimated }: { value: number | null; estimated: boolean }) {
   return (
     <span title={estimated ? "estimated" : undefined} class={estimated ? "guess" : ""}>
       {estimated && "≈ "}
@@ -74,11 +74,11 @@ const COLUMNS: Column<Exchange>[] = [
   { name: "status", title: "Status", rank: 4, align: "end", sort: (row) => row.status, csv: (row) => row.status, cell: (row) => (row.status < 400 ? row.status : <b class="failed">{row.status}</b>) },
   {
     name: "input", title: "Input", rank: 3, align: "end", sort: (row) => tokensOf(row, "input_tokens").value,
-    csv: (row) => tokensOf(row, "input_tokens").value, cell: (row) => <Tokens exchange={row} side="input_tokens" />,
+    csv: (row) => tokensOf(row, "input_tokens").value, cell: (row) => <Tokens {...tokensOf(row, "input_tokens")} />,
   },
   {
     name: "output", title: "Output", rank: 3, align: "end", sort: (row) => tokensOf(row, "output_tokens").value,
-    csv: (row) => tokensOf(row, "output_tokens").value, cell: (row) => <Tokens exchange={row} side="output_tokens" />,
+    csv: (row) => tokensOf(row, "output_tokens").value, cell: (row) => <Tokens {...tokensOf(row, "output_tokens")} />,
   },
   { name: "cost", title: "Cost", csvTitle: "Cost (USD)", align: "end", sort: (row) => nanosOf(row.cost_usd), csv: (row) => row.cost_usd, cell: (row) => <Money usd={row.cost_usd} decimals={6} /> },
   { name: "charge", title: "Charge", csvTitle: "Charge (USD)", rank: 2, align: "end", sort: (row) => nanosOf(row.charge_usd), csv: (row) => row.charge_usd, cell: (row) => <Money usd={row.charge_usd} decimals={6} /> },
@@ -95,23 +95,15 @@ interface ExchangeTableProps {
 
 export function ExchangeTable({ from, empty, leave = [] }: ExchangeTableProps) {
   return (
-    <>
-      {from.error !== null && <Failure error={from.error} again={from.again} />}
-      {from.first ? (
-        from.error === null && <Waiting what="exchanges" />
-      ) : (
-        <Table
-          caption="Exchanges"
-          columns={COLUMNS.filter((column) => !leave.includes(column.name))}
-          rows={from.rows}
-          id={(row) => row.exchange_id}
-          filter="Filter the loaded rows"
-          csvName="exchanges"
-          more={from.more}
-          busy={from.busy}
-          empty={empty}
-        />
-      )}
-    </>
+    <Listed
+      from={from}
+      what="exchanges"
+      caption="Exchanges"
+      columns={COLUMNS.filter((column) => !leave.includes(column.name))}
+      id={(row) => row.exchange_id}
+      filter="Filter the loaded rows"
+      csvName="exchanges"
+      empty={empty}
+    />
   );
 }

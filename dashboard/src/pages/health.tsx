@@ -12,7 +12,8 @@ import { nanosOf } from "../lib/money.ts";
 import { count, plural } from "../lib/numbers.ts";
 import { duration, lasting } from "../lib/time.ts";
 import { Icon } from "../parts/icon.tsx";
-import { Empty, Failure, Waiting, With } from "../parts/notice.tsx";
+import { Listed } from "../parts/listed.tsx";
+import { Empty, With } from "../parts/notice.tsx";
 import { Head, Panel } from "../parts/panel.tsx";
 import { type Column, Table } from "../parts/table.tsx";
 import { Ago, Badge, Money, When } from "../parts/text.tsx";
@@ -156,12 +157,7 @@ function OpenHolds() {
   const listed = usePages("holds", (cursor, signal) => holds.open({ limit: 50, cursor }, signal));
   return (
     <Panel title="Open holds" hint="Money set aside for what runs. Oldest first; an old one belongs to the sweep." actions={<button type="button" class="quiet" onClick={listed.again}>Refresh</button>}>
-      {listed.error !== null && <Failure error={listed.error} again={listed.again} />}
-      {listed.first ? (
-        listed.error === null && <Waiting what="open holds" />
-      ) : (
-        <Table caption="Open holds" columns={HOLDS} rows={listed.rows} id={(row) => row.hold_id} csvName="holds" more={listed.more} busy={listed.busy} empty={<Empty title="No hold is open" />} />
-      )}
+      <Listed from={listed} what="open holds" caption="Open holds" columns={HOLDS} id={(row) => row.hold_id} csvName="holds" empty={<Empty title="No hold is open" />} />
     </Panel>
   );
 }

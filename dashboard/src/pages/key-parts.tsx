@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import { keys as operations } from "../api/client.ts";
 import type { CreatedKey, Key, Limits, NewKey } from "../api/types.ts";
 import { useDoing } from "../app/load.ts";
-import { count } from "../lib/numbers.ts";
+import { count, typedCount } from "../lib/numbers.ts";
 import { fromInput, rfc, toInput } from "../lib/time.ts";
 import { Confirm, Dialog, Field, FormDialog } from "../parts/dialog.tsx";
 import { Badge, Code } from "../parts/text.tsx";
@@ -32,13 +32,13 @@ function words(text: FormDataEntryValue | null): string[] {
 }
 
 /** Raises Error where a field is not what it should be. */
-function termsOf(form: FormData): NewKey {
+function termsOf(form: FormData): Omit<NewKey, "expires_at"> {
   const limits = Object.fromEntries(LIMITS.map(([name, label]) => {
-    const text = String(form.get(name) ?? "").trim().replaceAll(",", "");
-    if (text !== "" && !/^[1-9]\d{0,14}$/.test(text)) throw new Error(`${label}: expected a whole number above 0, or nothing.`);
-    return [name, text === "" ? null : Number(text)];
+    const text = String(form.get(name) ?? "").trim();
+    const limit = typedCount(text);
+    if (text !== "" && limit === null) throw new Error(`${label}: expected a whole number above 0, or nothing.`);
+    return [name, limit];
   })) as unknown as Limits;
-  const expires = fromInput(String(form.get("expires") ?? ""));
   return {
     name: String(form.get("name")).trim(),
     account: String(form.get("account")).trim(),
@@ -46,9 +46,13 @@ function termsOf(form: FormData): NewKey {
     tags: words(form.get("tags")),
     models: words(form.get("models")),
     providers: words(form.get("providers")),
-    expires_at: expires === null ? null : rfc(expires),
     limits,
   };
+}
+
+/** An expiry as the form shows it: to the minute, so only a changed one is told to the gateway. */
+function expiryOf(item: Key | undefined): string {
+  return item?.expires_at == null ? "" : toInput(new Date(item.expires_at));
 }
 
 interface TermsFormProps {
@@ -65,7 +69,11 @@ export function TermsForm({ item, accounts, account, close, done }: TermsFormPro
   const submit = (form: FormData) =>
     doing.run(async () => {
       const terms = termsOf(form);
-      done(item === undefined ? await operations.create(terms) : await operations.change(item.key_id, terms));
+      const typed = String(form.get("expires") ?? "");
+      const expires = fromInput(typed);
+      const expiry = { expires_at: expires === null ? null : rfc(expires) };
+      if (item === undefined) done(await operations.create({ ...terms, ...expiry }));
+      else done(await operations.change(item.key_id, { ...terms, ...(typed === expiryOf(item) ? {} : expiry) }));
     });
   const plain = { spellcheck: false, autocomplete: "off" } as const;
   return (
@@ -94,7 +102,7 @@ export function TermsForm({ item, accounts, account, close, done }: TermsFormPro
         </div>
       </fieldset>
       <Field label="Expires" hint="Empty: never.">
-        <input name="expires" type="datetime-local" defaultValue={item?.expires_at == null ? "" : toInput(new Date(item.expires_at))} />
+        <input name="expires" type="datetime-local" defaultValue={expiryOf(item)} />
       </Field>
     </FormDialog>
   );

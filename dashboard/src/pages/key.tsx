@@ -16,12 +16,14 @@ import { OwnExchanges, OwnSpending } from "./own-spending.tsx";
 export function KeyPage({ id }: { id: string }) {
   const span = spanOf(query.value, new Date(), "30d");
   const about = useLoad(id, async (signal) => {
-    const [key, budgets, known] = await Promise.all([
+    const [key, budgets, known, all] = await Promise.all([
       keys.get(id, signal),
       keys.budgets(id, signal),
       everything((paging) => accounts.list(paging, signal)),
+      everything((paging) => keys.list(paging, signal)),
     ]);
-    return { key, budgets: budgets.data, accounts: known.map((account) => account.account) };
+    const namesakes = all.rows.filter((other) => other.name === key.name && other.key_id !== id);
+    return { key, namesakes, budgets: budgets.data, accounts: known.rows.map((account) => account.account) };
   });
   const key = about.value?.key;
   const dialogs = useKeyDialogs(about.value?.accounts ?? [], about.again);
@@ -45,6 +47,7 @@ export function KeyPage({ id }: { id: string }) {
                 <BudgetTable budgets={value.budgets} names={new Map([[id, value.key.name]])} changed={about.again} empty="No budget binds it: not its own, its account's or its tags'." />
               </Panel>
             </div>
+            {value.namesakes.length > 0 && <Namesakes items={value.namesakes} />}
             <OwnSpending by="key" name={value.key.name} id={id} span={span} />
           </>
         )}
@@ -52,6 +55,17 @@ export function KeyPage({ id }: { id: string }) {
       {key !== undefined && <OwnExchanges by="key" id={id} span={span} />}
       {dialogs.dialog}
     </>
+  );
+}
+
+/** Sums are by name: what is told of one key's spending is that of all that have its name. */
+function Namesakes({ items }: { items: Key[] }) {
+  return (
+    <p class="notice" role="note">
+      Other keys have had this name: {items.map((item, at) => (
+        <span key={item.key_id}>{at > 0 && ", "}<a class="mono" href={hrefOf("/keys", item.key_id)}>{item.key_id}</a></span>
+      ))}. The sums and charts here are of all of them; the list of exchanges is of this one alone.
+    </p>
   );
 }
 

@@ -7,14 +7,16 @@ import type { Key, UsageRow } from "../api/types.ts";
 import { useLoad } from "../app/load.ts";
 import { hrefOf, query } from "../app/router.ts";
 import { nanosOf } from "../lib/money.ts";
+import { sharedNames } from "../lib/names.ts";
 import { spanOf, spanText } from "../lib/span.ts";
 import { rfc } from "../lib/time.ts";
+import { priceless } from "../lib/totals.ts";
 import { Icon } from "../parts/icon.tsx";
 import { Empty, With } from "../parts/notice.tsx";
 import { Head, Panel } from "../parts/panel.tsx";
 import { RangePicker } from "../parts/range.tsx";
 import { type Column, Table } from "../parts/table.tsx";
-import { Badge, Count, Money, When } from "../parts/text.tsx";
+import { Badge, Count, Money, Unknown, When } from "../parts/text.tsx";
 import { KeyState, limitsText, useKeyDialogs } from "./key-parts.tsx";
 import { stampOf } from "./own-spending.tsx";
 
@@ -26,7 +28,7 @@ export function KeysPage() {
       everything((paging) => accounts.list(paging, signal)),
       sums.usage("key", rfc(span.since), span.until === null ? undefined : rfc(span.until), signal),
     ]);
-    return { keys: found, accounts: known.filter((account) => !account.closed).map((account) => account.account), usage: usage.rows };
+    return { keys: found, accounts: known.rows.filter((account) => !account.closed).map((account) => account.account), usage: usage.rows };
   });
   const dialogs = useKeyDialogs(loaded.value?.accounts ?? [], loaded.again);
   return (
@@ -37,7 +39,7 @@ export function KeysPage() {
       </Head>
       <Panel title="Keys" hint={`sums of ${spanText(span)}`}>
         <With from={loaded} what="keys">
-          {(value) => <KeyTable keys={value.keys} usage={value.usage} revoke={dialogs.revoke} create={dialogs.create} />}
+          {(value) => <KeyTable keys={value.keys.rows} cut={value.keys.cut} shared={sharedNames(value.keys.rows)} usage={value.usage} revoke={dialogs.revoke} create={dialogs.create} />}
         </With>
       </Panel>
       {dialogs.dialog}
@@ -47,13 +49,17 @@ export function KeysPage() {
 
 interface KeyTableProps {
   keys: Key[];
+  /** There are more. */
+  cut: boolean;
+  /** Names that several keys have: what they spent is one sum. */
+  shared: ReadonlySet<string>;
   usage: UsageRow[];
   revoke: (key: Key) => void;
   create: () => void;
   leave?: readonly string[];
 }
 
-export function KeyTable({ keys: items, usage, revoke, create, leave = [] }: KeyTableProps) {
+export function KeyTable({ keys: items, cut, shared, usage, revoke, create, leave = [] }: KeyTableProps) {
   const byName = useMemo(() => new Map(usage.map((row) => [row.key, row])), [usage]);
   const columns: Column<Key>[] = [
     { name: "name", title: "Name", head: true, sort: (row) => row.name, csv: (row) => row.name, cell: (row) => <a href={hrefOf("/keys", row.key_id)}>{row.name}</a> },
@@ -62,7 +68,7 @@ export function KeyTable({ keys: items, usage, revoke, create, leave = [] }: Key
     { name: "hint", title: "Begins with", rank: 4, csv: (row) => row.hint, cell: (row) => <span class="mono muted">{row.hint}…</span> },
     { name: "tags", title: "Tags", rank: 3, csv: (row) => row.tags.join(" "), cell: (row) => <span class="badges">{row.tags.map((tag) => <Badge key={tag}>{tag}</Badge>)}</span> },
     { name: "limits", title: "Limits", rank: 3, csv: (row) => limitsText(row.limits), cell: (row) => limitsText(row.limits) || <span class="muted">none</span> },
-    { name: "spend", title: "Spend", align: "end", sort: (row) => nanosOf(byName.get(row.name)?.cost_usd), csv: (row) => byName.get(row.name)?.cost_usd, cell: (row) => <Spent row={byName.get(row.name)} /> },
+    { name: "spend", title: "Spend", align: "end", sort: (row) => nanosOf(byName.get(row.name)?.cost_usd), csv: (row) => byName.get(row.name)?.cost_usd, cell: (row) => <Spent row={byName.get(row.name)} shared={shared.has(row.name)} /> },
     { name: "requests", title: "Requests", rank: 2, align: "end", sort: (row) => byName.get(row.name)?.exchanges, csv: (row) => byName.get(row.name)?.exchanges, cell: (row) => <Count value={byName.get(row.name)?.exchanges ?? 0} /> },
     { name: "created", title: "Created", rank: 3, sort: (row) => row.created_at, csv: (row) => row.created_at, cell: (row) => <When at={row.created_at} seconds={false} /> },
     {
@@ -81,6 +87,7 @@ export function KeyTable({ keys: items, usage, revoke, create, leave = [] }: Key
       order={{ column: "spend", direction: "descending" }}
       {...(items.length > 8 ? { filter: "Filter keys" } : {})}
       csvName="keys"
+      cut={cut}
       empty={
         <Empty title="There are no keys yet">
           <p>A key lets an application in, and says which account pays for it. Open an account first, if there is none.</p>
@@ -91,6 +98,12 @@ export function KeyTable({ keys: items, usage, revoke, create, leave = [] }: Key
   );
 }
 
-function Spent({ row }: { row: UsageRow | undefined }) {
-  return row === undefined ? <span class="muted">nothing</span> : <Money usd={row.cost_usd} decimals={2} />;
+function Spent({ row, shared }: { row: UsageRow | undefined; shared: boolean }) {
+  if (row === undefined) return <span class="muted">nothing</span>;
+  return (
+    <>
+      {priceless(nanosOf(row.cost_usd), row.unpriced) ? <Unknown what="it has no price" /> : <Money usd={row.cost_usd} decimals={2} />}
+      {shared && <span class="muted" title="Sums are by name, and several keys have this one"> in all</span>}
+    </>
+  );
 }

@@ -9,10 +9,10 @@ import { nanosOf } from "../lib/money.ts";
 import { bytes, count, plural } from "../lib/numbers.ts";
 import { duration } from "../lib/time.ts";
 import { Bar, Spark } from "../parts/gauge.tsx";
-import { Empty, Waiting } from "../parts/notice.tsx";
+import { Empty, Failure, Waiting } from "../parts/notice.tsx";
 import { Head, Panel } from "../parts/panel.tsx";
-import { Badge, Count, EndingBadge, Money, Unknown, When } from "../parts/text.tsx";
-import { modelOf, tokensOf } from "./exchange-table.tsx";
+import { Badge, EndingBadge, Money, Unknown, When } from "../parts/text.tsx";
+import { modelOf, Tokens, tokensOf } from "./exchange-table.tsx";
 
 const LINKS: Record<Link, { tone: "good" | "warn" | "plain"; name: string }> = {
   connecting: { tone: "plain", name: "connecting…" },
@@ -31,6 +31,7 @@ export function LivePage() {
         <span role="status"><Badge tone={tone}>{name}</Badge></span>
         <button type="button" aria-pressed={!wanted} onClick={() => setWanted(!wanted)}>{wanted ? "Pause" : "Go on"}</button>
       </Head>
+      {live.why !== null && <Failure error={live.why} />}
       {live.snapshot === null ? <Waiting what="what runs now" /> : (
         <>
           <Rates live={live} />
@@ -117,8 +118,8 @@ function Row({ own }: { own: LiveExchange }) {
       <td class="rank-3">{own.provider}</td>
       <td class="rank-2"><Badge tone={own.phase === "streaming" ? "good" : "plain"}>{own.phase}</Badge></td>
       <td class="end">{duration(own.elapsed_ms * 1e6)}</td>
-      <td class="end rank-2"><Count value={own.input_tokens} /></td>
-      <td class="end" title={`${bytes(own.delivered_bytes)} of text`}>{own.estimated && own.output_tokens !== null && own.output_tokens > 0 ? "≈ " : ""}<Count value={own.output_tokens} /></td>
+      <td class="end rank-2"><Tokens value={own.input_tokens} estimated={own.estimated && !!own.input_tokens} /></td>
+      <td class="end" title={`${bytes(own.delivered_bytes)} of text`}><Tokens value={own.output_tokens} estimated={own.estimated && !!own.output_tokens} /></td>
       <td class="rank-2 holding">{part === null ? <span class="muted">no hold</span> : <Bar part={part} tone={part > 1 ? "bad" : part > 0.8 ? "warn" : "accent"} />}</td>
       <td class="end"><Money usd={own.spent_usd} decimals={6} /></td>
       <td class="end rank-3"><Money usd={own.hold_usd} decimals={4} /></td>
@@ -150,7 +151,7 @@ function Ended({ live }: { live: LiveState }) {
               <td>{modelOf(own) === null ? <Unknown what="no model" /> : <span class="clip" title={modelOf(own) ?? ""}>{modelOf(own)}</span>}</td>
               <td class="rank-2">{own.key ?? <Unknown what="no key" />}</td>
               <td><EndingBadge ending={own.ending} /></td>
-              <td class="end rank-2"><Count value={tokensOf(own, "output_tokens").value} /></td>
+              <td class="end rank-2"><Tokens {...tokensOf(own, "output_tokens")} /></td>
               <td class="end"><Money usd={own.cost_usd} decimals={6} /></td>
               <td class="end rank-2">{duration(own.total_ns)}</td>
             </tr>

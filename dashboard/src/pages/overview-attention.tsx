@@ -28,9 +28,18 @@ interface Item {
 export function Attention({ series, stamp }: { series: Series; stamp: string }) {
   const loaded = useLoad(stamp, async (signal) => {
     const [bounds, owners] = await Promise.all([budgets.list({ limit: 500 }, signal), accounts.list({ limit: 500 }, signal)]);
-    return { budgets: bounds.data, accounts: owners.data };
+    const unseen = [bounds.next_cursor !== null ? "budgets" : "", owners.next_cursor !== null ? "accounts" : ""].filter(Boolean);
+    return { budgets: bounds.data, accounts: owners.data, unseen };
   });
-  const items = [...peakItems(series), ...budgetItems(loaded.value?.budgets ?? []), ...accountItems(loaded.value?.accounts ?? [])];
+  const found = loaded.value;
+  const items = [
+    ...most(peakItems(series), "stretches of time"),
+    ...most(budgetItems(found?.budgets ?? []), "budgets", "/budgets"),
+    ...most(accountItems(found?.accounts ?? []), "accounts", "/accounts"),
+    ...(found?.unseen ?? []).map((what) => ({
+      key: `unseen ${what}`, told: <>Only the first 500 {what} were looked at; all are on <a href={href(`/${what}`)}>their page</a>.</>,
+    })),
+  ];
   if (items.length === 0) return null;
   return (
     <section class="attention" aria-label="Worth a look">
@@ -40,9 +49,17 @@ export function Attention({ series, stamp }: { series: Series; stamp: string }) 
   );
 }
 
+/** The first few, and how many more there are. */
+function most(items: Item[], what: string, page?: string): Item[] {
+  if (items.length <= MOST) return items;
+  const more = <>{items.length - MOST} more {what}</>;
+  const told = <>And {page === undefined ? more : <a href={href(page)}>{more}</a>}, for the same reason.</>;
+  return [...items.slice(0, MOST), { key: `more ${what}`, told }];
+}
+
 function peakItems(series: Series): Item[] {
   const costs = (series.groups[0]?.rows ?? []).map((row) => nanosOf(row?.cost_usd));
-  return peaks(costs).slice(0, MOST).map((peak) => ({ key: `peak ${peak.first}`, told: <Peaked series={series} peak={peak} /> }));
+  return peaks(costs).map((peak) => ({ key: `peak ${peak.first}`, told: <Peaked series={series} peak={peak} /> }));
 }
 
 function Peaked({ series, peak }: { series: Series; peak: Peak }) {
@@ -62,7 +79,6 @@ function budgetItems(found: Budget[]): Item[] {
     .map((budget) => ({ budget, full: fullness(budget).used + fullness(budget).held }))
     .filter(({ full }) => full >= FULL)
     .sort((one, other) => other.full - one.full)
-    .slice(0, MOST)
     .map(({ budget, full }) => ({
       key: `budget ${budget.scope} ${budget.subject} ${budget.window}`,
       told: (
@@ -77,7 +93,6 @@ function budgetItems(found: Budget[]): Item[] {
 function accountItems(found: Account[]): Item[] {
   return found
     .filter((account) => !account.closed && (roomOf(account) ?? 1n) <= 0n)
-    .slice(0, MOST)
     .map((account) => ({
       key: `account ${account.account}`,
       told: <>The account <a href={hrefOf("/accounts", account.account)}>{account.account}</a> has nothing left to spend: its requests are refused.</>,

@@ -6,11 +6,11 @@ import { sums } from "../api/client.ts";
 import type { By, Series, SeriesGroup, Sums } from "../api/types.ts";
 import { useLoad } from "../app/load.ts";
 import { href, query } from "../app/router.ts";
-import { axisDollars, exact, fixed, nanosOf, pixels, sumOf } from "../lib/money.ts";
+import { axisDollars, nanosOf, pixels, sumOf } from "../lib/money.ts";
 import { axisCount, count } from "../lib/numbers.ts";
 import { type Span, stepSeconds } from "../lib/span.ts";
 import { rfc } from "../lib/time.ts";
-import { KINDS, priceless, tokensOf, type Total } from "../lib/totals.ts";
+import { costText, KINDS, priceless, tokensOf, type Total } from "../lib/totals.ts";
 import type { ChartData } from "../parts/chart.tsx";
 import { ChartPanel, Choice } from "../parts/chart-panel.tsx";
 import { With } from "../parts/notice.tsx";
@@ -89,8 +89,8 @@ function Spend({ series, by, form, actions, unpriced }: SpendProps) {
       form={form}
       height={250}
       axis={axisDollars}
-      text={(group, at) => textOf(costs[group]?.[at], series.groups[group]?.rows[at])}
-      sum={(at) => textOf(sumOf(costs.map((own) => own[at] ?? null)), null)}
+      text={(group, at) => costText(costs[group]?.[at] ?? null, [series.groups[group]?.rows[at]])}
+      sum={(at) => costText(sumOf(costs.map((own) => own[at] ?? null)), series.groups.map((group) => group.rows[at]))}
       total={(group) => <Known cost={sumOf(costs[group] ?? [])} rows={series.groups[group]?.rows ?? []} />}
       to={(first, last, group) => exchangesOf(series, first, last, filter(group))}
       link={(group) => {
@@ -110,11 +110,6 @@ function Spend({ series, by, form, actions, unpriced }: SpendProps) {
 function Known({ cost, rows }: { cost: bigint | null; rows: (Sums | null)[] }) {
   const unpriced = rows.reduce((sum, row) => sum + (row?.unpriced ?? 0), 0);
   return priceless(cost, unpriced) ? <Unknown what="it has no price" /> : <Money nanos={cost} />;
-}
-
-function textOf(cost: bigint | null | undefined, row: Sums | null | undefined): string {
-  if (cost !== null && cost !== undefined) return cost >= 1_000_000_000n ? fixed(cost, 4) : exact(cost);
-  return row === null || row === undefined ? "$0.00" : "not known";
 }
 
 /** One line of values out of the sums of a series without groups. */
@@ -195,8 +190,8 @@ export function OwnSpendChart({ series, filter }: { series: Series; filter: Reco
       title="Spend over time"
       data={data}
       axis={axisDollars}
-      text={(_, at) => textOf(costs[at], rows[at])}
-      total={() => <Money nanos={sumOf(costs)} />}
+      text={(_, at) => costText(costs[at] ?? null, [rows[at]])}
+      total={() => <Known cost={sumOf(costs)} rows={rows} />}
       to={(first, last) => exchangesOf(series, first, last, filter)}
     />
   );

@@ -2,12 +2,12 @@
 
 import type { ComponentChildren } from "preact";
 
-import type { Sums, UsageRow } from "../api/types.ts";
+import type { Sums } from "../api/types.ts";
 import { href } from "../app/router.ts";
 import { nanosOf, pixels } from "../lib/money.ts";
 import { change, changeText, plural, share } from "../lib/numbers.ts";
 import { beforeText, spanParams, spanText } from "../lib/span.ts";
-import { type Tokens, tokensOf, tokensTotal, type Total } from "../lib/totals.ts";
+import { largest, type Tokens, tokensOf, tokensTotal, type Total } from "../lib/totals.ts";
 import { Spark } from "../parts/gauge.tsx";
 import { Count, Money } from "../parts/text.tsx";
 import type { Overview } from "./overview.tsx";
@@ -18,16 +18,16 @@ interface Props {
   earlier: Total;
 }
 
-/** Who has most of the cost, and how much of it. */
-function most(rows: UsageRow[], name: "model" | "key" | "provider", total: Total) {
-  let best: { label: string; cost: bigint } | null = null;
-  for (const row of rows) {
-    const cost = nanosOf(row.cost_usd) ?? 0n;
-    const label = row[name];
-    if (label && cost > (best?.cost ?? 0n)) best = { label, cost };
-  }
-  if (best === null || !total.cost) return null;
-  return { ...best, share: share(Number((best.cost * 10_000n) / total.cost), 10_000) };
+const WORDS = { model: "on", key: "by the key", provider: "through" } as const;
+
+/** Who has most of the cost, by model, key and provider; where no one has, which model has the largest part. */
+function most(overview: Overview, total: Total) {
+  const parts = (["model", "key", "provider"] as const).flatMap((name) => {
+    const top = largest(overview.by[name], name, total.cost);
+    return top === null ? [] : [{ name, ...top }];
+  });
+  const above = parts.filter((part) => part.most);
+  return above.length > 0 ? { opening: "Most of it", parts: above } : { opening: "The largest part of it", parts: parts.slice(0, 1) };
 }
 
 function compared(ratio: number): string {
@@ -39,18 +39,16 @@ function compared(ratio: number): string {
 export function Sentence({ overview, total, earlier }: Props) {
   const params = spanParams(overview.span);
   const ratio = change(total.cost, earlier.cost);
-  const top = (["model", "key", "provider"] as const).map((name) => ({ name, found: most(overview.by[name], name, total) }));
-  const words = { model: "on", key: "by the key", provider: "through" };
-  const parts = top.filter(({ found }) => found !== null);
+  const { opening, parts } = most(overview, total);
   return (
     <p class="sentence">
       <Money nanos={total.cost} /> spent in {spanText(overview.span)}
       {ratio !== null && <>, {compared(ratio)} {beforeText(overview.span)}</>}.
-      {parts.length > 0 && " Most of it "}
-      {parts.map(({ name, found }, at) => (
+      {parts.length > 0 && ` ${opening} `}
+      {parts.map(({ name, label, part }, at) => (
         <span key={name}>
           {at > 0 && (at === parts.length - 1 ? " and " : ", ")}
-          {words[name]} <a href={href("/exchanges", { ...params, [name]: found!.label })}>{found!.label}</a> ({found!.share})
+          {WORDS[name]} <a href={href("/exchanges", { ...params, [name]: label })}>{label}</a> ({part})
         </span>
       ))}
       {parts.length > 0 && "."}

@@ -3,9 +3,9 @@
 import type { By, UsageRow } from "../api/types.ts";
 import { href } from "../app/router.ts";
 import { nanosOf } from "../lib/money.ts";
-import { share } from "../lib/numbers.ts";
+import { UNKNOWN } from "../lib/numbers.ts";
 import { inOrder } from "../lib/order.ts";
-import { priceless, type Total } from "../lib/totals.ts";
+import { partOf, priceless, type Total } from "../lib/totals.ts";
 import { Bar } from "../parts/gauge.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { Count, Money, Unknown } from "../parts/text.tsx";
@@ -54,7 +54,7 @@ function Top({ name, rows, total, params }: { name: By; rows: UsageRow[]; total:
             <span class="amount">{priceless(cost, row.unpriced) ? <Unknown what="it has no price" /> : <Money nanos={cost} />}</span>
             <Bar part={highest === 0n || cost === null ? 0 : Number((cost * 10_000n) / highest) / 10_000} />
             <span class="note">
-              {total.cost ? share(Number(((cost ?? 0n) * 10_000n) / total.cost), 10_000) : "–"} · <Count value={row.exchanges} short /> requests
+              {priceless(cost, row.unpriced) ? UNKNOWN : partOf(cost, total.cost)} · <Count value={row.exchanges} short /> requests
               {telling(row) && <> · <a href={href("/exchanges", { ...params, ...(label === null ? {} : { [name]: label }), mark: "unpriced" })}>{row.unpriced} unpriced</a></>}
               {row.errors > 0 && <> · <a href={href("/exchanges", { ...params, ...(label === null ? {} : { [name]: label }), mark: "failed" })}>{row.errors} failed</a></>}
             </span>

@@ -10,7 +10,8 @@ import { href, query } from "../app/router.ts";
 import { brief } from "../lib/numbers.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { FilterField } from "../parts/filter.tsx";
-import { Empty, Failure, Waiting, With } from "../parts/notice.tsx";
+import { Listed } from "../parts/listed.tsx";
+import { Empty, With } from "../parts/notice.tsx";
 import { Head, Panel } from "../parts/panel.tsx";
 import { type Column, Table } from "../parts/table.tsx";
 import { Badge, Code, Unknown } from "../parts/text.tsx";
@@ -72,21 +73,15 @@ function Models() {
       <div class="filters" role="search" aria-label="Search of models">
         <FilterField name="search" label="Model or provider" value={search} eager />
       </div>
-      {listed.error !== null && <Failure error={listed.error} again={listed.again} />}
-      {listed.first ? (
-        listed.error === null && <Waiting what="models" />
-      ) : (
-        <Table
-          caption="Models"
-          columns={columns(setOpen)}
-          rows={listed.rows}
-          id={(row) => `${row.provider} ${row.model}`}
-          csvName="models"
-          more={listed.more}
-          busy={listed.busy}
-          empty={<Empty title="No such model"><p>Any name can be asked for all the same, with the provider before it: <code>provider/model</code>.</p></Empty>}
-        />
-      )}
+      <Listed
+        from={listed}
+        what="models"
+        caption="Models"
+        columns={columns(setOpen)}
+        id={(row) => `${row.provider} ${row.model}`}
+        csvName="models"
+        empty={<Empty title="No such model"><p>Any name can be asked for all the same, with the provider before it: <code>provider/model</code>.</p></Empty>}
+      />
       {open !== null && open.prices !== null && <PriceDialog model={open.model} price={open.prices} close={() => setOpen(null)} />}
     </Panel>
   );

@@ -10,10 +10,11 @@ import { spanOf } from "../lib/span.ts";
 import { rfc } from "../lib/time.ts";
 import { FilterField } from "../parts/filter.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { Empty, Failure, Waiting } from "../parts/notice.tsx";
+import { Listed } from "../parts/listed.tsx";
+import { Empty } from "../parts/notice.tsx";
 import { Head, Panel } from "../parts/panel.tsx";
 import { RangePicker } from "../parts/range.tsx";
-import { type Column, Table } from "../parts/table.tsx";
+import type { Column } from "../parts/table.tsx";
 import { Code, Unknown, When } from "../parts/text.tsx";
 import { stampOf } from "./own-spending.tsx";
 
@@ -47,12 +48,7 @@ export function TranscriptsPage() {
         ))}
       </div>
       <Panel title="Newest first" actions={<a class="button" download href={address("/transcripts/export", filter)}><Icon name="save" size={14} /> All as JSON lines</a>}>
-        {listed.error !== null && <Failure error={listed.error} again={listed.again} />}
-        {listed.first ? (
-          listed.error === null && <Waiting what="transcripts" />
-        ) : (
-          <Table caption="Transcripts" columns={COLUMNS} rows={listed.rows} id={(row) => row.exchange_id} csvName="transcripts" more={listed.more} busy={listed.busy} empty={<None searched={key !== undefined || text !== undefined} />} />
-        )}
+        <Listed from={listed} what="transcripts" caption="Transcripts" columns={COLUMNS} id={(row) => row.exchange_id} csvName="transcripts" empty={<None searched={key !== undefined || text !== undefined} />} />
       </Panel>
     </>
   );

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import { query, setQuery } from "../app/router.ts";
+import { setQuery } from "../app/router.ts";
 import { RANGE_NAMES, RANGES, type Span } from "../lib/span.ts";
 import { fromInput, local, rfc, toInput } from "../lib/time.ts";
 
@@ -76,9 +76,4 @@ function Custom({ span, close }: { span: Span; close: () => void }) {
       </div>
     </form>
   );
-}
-
-/** The stretch as it stands in the address now, for links that are to keep it. */
-export function currentRange(): Record<string, string | null> {
-  return { range: query.value.get("range"), since: query.value.get("since"), until: query.value.get("until") };
 }

@@ -44,6 +44,9 @@ export interface TableProps<T> {
   /** Asks for further rows; null where there are none. */
   more?: (() => void) | null;
   busy?: boolean;
+  /** There are more rows, which were not asked for and cannot be. */
+  cut?: boolean;
+  /** What is said where there is nothing, and nothing more to ask for either. */
   empty: ComponentChildren;
 }
 
@@ -57,6 +60,7 @@ export function Table<T>(props: TableProps<T>) {
   const paging = props.more !== undefined;
   const seen = columns.filter((column) => column.unseen !== true);
   const visible = paging ? sorted : shown;
+  const more = props.more ?? null;
   return (
     <div class="table">
       {filter !== undefined && rows.length > 0 && (
@@ -65,7 +69,7 @@ export function Table<T>(props: TableProps<T>) {
         </div>
       )}
       {rows.length === 0 ? (
-        <div class="nothing">{props.empty}</div>
+        more === null && props.empty !== null && <div class="nothing">{props.empty}</div>
       ) : (
         <div class="scroll" role="region" aria-label={props.caption} tabIndex={0}>
           <table aria-busy={props.busy === true}>
@@ -83,8 +87,9 @@ export function Table<T>(props: TableProps<T>) {
         shown={visible.length}
         found={sorted.length}
         all={rows.length}
-        more={paging ? (props.more ?? null) : shown.length < sorted.length ? () => setShownPages(shownPages + 1) : null}
-        unloaded={paging && props.more !== null}
+        more={paging ? more : shown.length < sorted.length ? () => setShownPages(shownPages + 1) : null}
+        unloaded={more !== null}
+        cut={props.cut === true}
         busy={props.busy === true}
       >
         {props.csvName !== undefined && rows.length > 0 && <Export {...props} name={props.csvName} rows={sorted} />}
@@ -170,16 +175,25 @@ interface FootProps {
   all: number;
   more: (() => void) | null;
   unloaded: boolean;
+  cut: boolean;
   busy: boolean;
   children: ComponentChildren;
 }
 
-function Foot({ shown, found, all, more, unloaded, busy, children }: FootProps) {
+/** How many rows of how many are shown. */
+function told({ shown, found, all, unloaded, cut }: FootProps): string {
+  if (all === 0) return "Nothing found so far";
+  const of = unloaded ? `${count(shown)} loaded, there are more` : shown < found ? `${count(shown)} of ${count(found)}` : plural(found, "row");
+  const filtered = found < all ? `${of}, filtered from ${count(all)}` : of;
+  return cut ? `${filtered}: the first, there are more that are not loaded` : filtered;
+}
+
+function Foot(props: FootProps) {
+  const { all, more, busy, children } = props;
   if (all === 0 && more === null) return null;
-  const of = all === 0 ? "Nothing found so far" : unloaded ? `${count(shown)} loaded, there are more` : shown < found ? `${count(shown)} of ${count(found)}` : plural(found, "row");
   return (
     <div class="foot">
-      <span role="status">{found < all ? `${of}, filtered from ${count(all)}` : of}</span>
+      <span role="status">{told(props)}</span>
       {more !== null && (
         <button type="button" onClick={more} disabled={busy}>
           {busy ? "Loading…" : all === 0 ? "Look further back" : "Show more"}

@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 
 import type { Ending } from "../api/types.ts";
+import { copied } from "../lib/clipboard.ts";
 import { ENDINGS, type Tone } from "../lib/endings.ts";
 import { brief, exact, fixed, nanosOf, type Nanos } from "../lib/money.ts";
 import * as numbers from "../lib/numbers.ts";
@@ -83,20 +84,17 @@ export function EndingBadge({ ending, why = null }: { ending: Ending; why?: stri
 }
 
 export function Copy({ text, label }: { text: string; label: string }) {
-  const [done, setDone] = useState(false);
-  const copy = () => {
-    navigator.clipboard.writeText(text).then(
-      () => {
-        setDone(true);
-        setTimeout(() => setDone(false), 2_000);
-      },
-      () => undefined, // without leave to write, the text can still be marked by hand
-    );
+  const [told, setTold] = useState<"" | "Copied" | "Mark it and copy it by hand">("");
+  const copy = async (button: HTMLButtonElement) => {
+    const done = await copied(text, button.parentElement ?? document.body);
+    button.focus();
+    setTold(done ? "Copied" : "Mark it and copy it by hand");
+    if (done) setTimeout(() => setTold(""), 2_000);
   };
   return (
-    <button type="button" class="quiet small" onClick={copy} aria-label={label} title={label}>
-      <Icon name={done ? "check" : "copy"} size={14} />
-      <span class="hidden" aria-live="polite">{done ? "Copied" : ""}</span>
+    <button type="button" class="quiet small" onClick={(event) => void copy(event.currentTarget)} aria-label={label} title={label}>
+      <Icon name={told === "Copied" ? "check" : "copy"} size={14} />
+      <span class={told === "Copied" ? "hidden" : ""} aria-live="polite">{told}</span>
     </button>
   );
 }
