@@ -22,7 +22,7 @@ from headgate.providers import registry
 from headgate.providers.base import Deployment, Secret
 from headgate.records import Ending, Settled
 from headgate.testing.replay import recordings, replay
-from headgate.testing.upstream import ScriptedUpstream
+from headgate.testing.upstream import Hang, Received, Script, ScriptedUpstream, chunk, head
 from headgate.usage import Basis
 from tests.e2e.books import GatewayProcess, audited, fill, opened
 from tests.e2e.books import key_text as books_key
@@ -33,7 +33,7 @@ CREDIT_NANOS = 10**9
 INPUT, OUTPUT = 150, 600
 """Nano-dollars a token of gpt-4o-mini."""
 
-Script = Callable[[ServerConnection, dict[str, Any]], Awaitable[None]]
+Played = Callable[[ServerConnection, dict[str, Any]], Awaitable[None]]
 
 
 def event(kind: str, **more: Any) -> str:
@@ -57,7 +57,7 @@ def terminal(n: int, kind: str = "completed", *, tokens: tuple[int, int] = (10, 
 class Provider:
     """A provider's socket, played from a script: one coroutine for each frame that asks."""
 
-    script: Script | None
+    script: Played | None
     """None: a whole response for each."""
     frames: list[str] = field(default_factory=list)
     handshakes: list[dict[str, str]] = field(default_factory=list)
@@ -107,7 +107,7 @@ class Scene:
 
 @asynccontextmanager
 async def scene_of(
-    script: Script | None = None, *, credit: int = CREDIT_NANOS, websocket: bool = True
+    script: Played | None = None, *, credit: int = CREDIT_NANOS, websocket: bool = True
 ) -> AsyncIterator[Scene]:
     provider = Provider(script)
 
@@ -316,6 +316,26 @@ async def test_a_provider_without_sockets_is_reached_all_the_same() -> None:
     assert record.ending is Ending.COMPLETE
     assert record.reading.basis is Basis.REPORTED
     assert record.reading.usage.output_tokens == recording.usage["output_tokens"]
+
+
+async def test_over_a_bridge_a_create_that_waits_for_its_lane_was_never_sent() -> None:
+    def hangs(request: Received) -> Script:
+        del request
+        yield head(content_type="text/event-stream")
+        yield chunk(b'data: {"type":"response.created","response":{"id":"resp_1"}}\n\n')
+        yield Hang()
+
+    async with ScriptedUpstream(hangs) as upstream:
+        kind = registry.by_name("vllm")
+        async with serving((Deployment("vllm", kind, kind.root(upstream.url)),)) as gateway:
+            async with websockets.connect(f"ws://127.0.0.1:{gateway.port}/v1/responses") as socket:
+                for _ in range(2):
+                    await socket.send(create(model="vllm/some"))
+                await socket.recv()
+                await socket.send('{"type":"x"}')
+            first, second = sorted(await gateway.log.all(2), key=lambda record: record.started_at_ns)
+        assert len(upstream.requests) == 1
+    assert (first.ending, second.ending, second.status) == (Ending.CLIENT_LEFT, Ending.NEVER_SENT, 499)
 
 
 async def test_realtime_is_metered_by_its_responses() -> None:

@@ -31,6 +31,8 @@ class FakeSocket:
     """Its sends fail with this from now on, before anything is received."""
     slow: bool = False
     """It takes nothing: `send` waits."""
+    holds: bool = False
+    """It takes frames, and they do not go out."""
     _coming: asyncio.Queue[Peer] = field(default_factory=asyncio.Queue)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -80,6 +82,9 @@ class FakeSocket:
             raise self.gone
         self.sent.append(frame)
         self._changed.set()
+
+    def holds_back(self, frame: bytes) -> bool:
+        return self.holds and frame in self.sent
 
     async def close(self, code: int, reason: str = "") -> None:
         self.closed = self.closed or (code, reason)

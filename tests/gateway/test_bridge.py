@@ -10,10 +10,10 @@ import pytest
 
 from headgate.dialects.conversation import conversation_in
 from headgate.dialects.registry import by_name
-from headgate.errors import UpstreamCut
+from headgate.errors import UpstreamCut, UpstreamUnreachable
 from headgate.gateway.bridge import Bridge
 from headgate.gateway.socket import SocketClosed
-from headgate.gateway.upstream import Head, TimeLimits, UpstreamRequest
+from headgate.gateway.upstream import CallAborted, Head, TimeLimits, UpstreamRequest
 from headgate.providers.base import Origin
 from headgate.testing.replay import recordings
 from tests.gateway.fakes import JSON, SSE, FakeCall, FakeUpstream, Step
@@ -189,3 +189,76 @@ async def test_the_seventeenth_create_waits_for_room() -> None:
     with pytest.raises(SocketClosed):
         await waiting
     assert len(upstream.requests) == 16
+
+
+async def test_an_end_without_an_id_is_not_remembered() -> None:
+    nameless = {"type": "response.completed", "response": {"output": [{"said": "by another"}]}}
+    socket, upstream = bridge(streams(sse(nameless)), streams(sse(created(2), completed(2))))
+    await socket.send(create(store=False))
+    await frames(socket, 1)
+    await socket.send(create(store=False, previous_response_id=None))
+    assert [frame["type"] for frame in await frames(socket, 2)] == ["response.created", "response.completed"]
+    assert sent(upstream, 1)["input"] == "hi"
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"), [(RuntimeError("odd"), 500), (CallAborted(), 503), (UpstreamUnreachable("no"), 502)]
+)
+@pytest.mark.parametrize("begun", [False, True])
+async def test_whatever_goes_wrong_is_told_in_its_place(fault: Exception, status: int, *, begun: bool) -> None:
+    failing = streams(sse(created(1)), fault) if begun else FakeCall(fault)
+    socket, _ = bridge(failing, streams(sse(created(2), completed(2))))
+    await socket.send(create(stream_id="a"))
+    await socket.send(create(stream_id="a"))
+    told = await frames(socket, 4 if begun else 3)
+    failed = told[1 if begun else 0]
+    assert failed["stream_id"] == "a"
+    if begun:
+        assert (failed["type"], failed["response"]["id"]) == ("response.failed", "resp_1")
+    else:
+        assert (failed["type"], failed["status"]) == ("error", status)
+    assert told[-1]["type"] == "response.completed"
+
+
+async def test_nothing_is_told_of_a_response_that_was_whole_before_its_connection_broke() -> None:
+    socket, _ = bridge(streams(sse(completed(1)), UpstreamCut("cut")), streams(sse(completed(2))))
+    for n in (1, 2):
+        await socket.send(create())
+        (told,) = await frames(socket, 1)
+        assert (told["type"], told["response"]["id"]) == ("response.completed", f"resp_{n}")
+
+
+async def test_what_is_remembered_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headgate.gateway.bridge._REMEMBERED_BYTES", 1000)
+    socket, upstream = bridge(*(streams(sse(completed(n))) for n in (1, 2, 3)))
+    warmed = []
+    for size in (600, 600, 2000):
+        await socket.send(create(generate=False, input="x" * size))
+        warmed.append((await frames(socket, 2))[1]["response"]["id"])
+        await socket.send(create(previous_response_id=warmed[-1], store=True))
+        await frames(socket, 1)
+    assert [json.loads(r.body).get("previous_response_id") for r in upstream.requests] == [None, None, warmed[2]]
+    assert (len(socket._said), socket._said_bytes) == (0, 0)
+
+
+async def test_members_are_passed_on_as_they_are_written() -> None:
+    socket, upstream = bridge(streams(sse(completed(1))))
+    digits = "9" * 4000
+    await socket.send(
+        b'{"type":"response.create" , "model":"m","top_p":0.10,"metadata":{"n":%b},"input":[ {"a":"\\u00e9"} ]}'
+        % digits.encode()
+    )
+    await frames(socket, 1)
+    assert upstream.requests[0].body == (
+        b'{"model":"m","top_p":0.10,"metadata":{"n":%b},"input":[ {"a":"\\u00e9"} ],"stream":true}' % digits.encode()
+    )
+
+
+async def test_a_create_is_held_back_until_its_lane_is_free() -> None:
+    socket, _ = bridge(streams(sse(created(1)), "hang"), streams("hang"))
+    first, second, other = create(stream_id="a"), create(stream_id="a"), create(stream_id="b")
+    for frame in (first, second, other):
+        await socket.send(frame)
+    await frames(socket, 1)
+    assert [socket.holds_back(frame) for frame in (first, second, other)] == [False, True, False]
+    await socket.close(1000)

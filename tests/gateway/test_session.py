@@ -361,7 +361,9 @@ async def test_a_line_that_ends_while_money_is_set_aside(end: str, who: str) -> 
         assert (record.ending, record.bill.charge_nanos) == (Ending.COMPLETE, CHARGE)
 
 
-@pytest.mark.parametrize("who", ["the provider has gone", "the client leaves", "the gateway stops"])
+@pytest.mark.parametrize(
+    "who", ["the provider has gone", "the client leaves", "the gateway stops", "a bridge holds it back"]
+)
 async def test_a_frame_that_never_went_out_costs_nothing(who: str) -> None:
     async with line(await keyed()) as on:
         if who == "the provider has gone":
@@ -369,6 +371,10 @@ async def test_a_frame_that_never_went_out_costs_nothing(who: str) -> None:
             on.client.plays(create())
             await asyncio.sleep(0.01)
             on.upstream.plays(BROKEN)
+        elif who == "a bridge holds it back":
+            on.upstream.holds = True
+            await asked(on)
+            on.client.plays(BYE)
         else:
             on.upstream.slow = True
             on.client.plays(create())
@@ -380,7 +386,7 @@ async def test_a_frame_that_never_went_out_costs_nothing(who: str) -> None:
                 on.sessions.cut()
         (record,) = await on.over()
     assert (record.ending, record.bill.settled, record.bill.cost_nanos) == (Ending.NEVER_SENT, Settled.VOIDED, 0)
-    assert record.status == {"the provider has gone": 502, "the client leaves": 499}.get(who, 503)
+    assert record.status == {"the provider has gone": 502, "the gateway stops": 503}.get(who, 499)
 
 
 async def test_only_frames_that_ask_open_an_exchange() -> None:

@@ -59,6 +59,8 @@ class Spoken:
     """None for a frame of which nobody can tell what it asks."""
     sent: bool
     """The provider knows of it: its frame went out, or the provider began it by itself."""
+    frame: bytes = b""
+    """As it went on."""
     route: Route | None = None
     placing: asyncio.Task[Held | None] | None = None
     """Its hold, which is placed to the end though the line may end meanwhile: only so can its record tell of it."""
@@ -184,7 +186,7 @@ class Session:
         self._last = asyncio.get_running_loop().time()
         await line.upstream.send(frame)
         if spoken is not None:
-            spoken.sent = True
+            spoken.sent, spoken.frame = True, frame
 
     async def _tell(self, frame: bytes) -> int:
         """Send to the client, unless it has left; returns the bytes that went out."""
@@ -322,6 +324,7 @@ class Session:
         """Settle a turn in a task of its own; without an ending its own frames tell how it ended."""
         if spoken.turn is not None:
             del self._spoken[spoken.turn]
+            spoken.sent = spoken.sent and not self._line.upstream.holds_back(spoken.frame)
             task = asyncio.create_task(self._close(spoken, spoken.turn, ending))
             self._settling.add(task)
             task.add_done_callback(self._settling.discard)

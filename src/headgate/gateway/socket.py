@@ -65,6 +65,9 @@ class UpstreamSocket(Socket, Protocol):
     def headers(self) -> Headers:
         """Of its 101 answer, names in lower case."""
 
+    def holds_back(self, frame: bytes) -> bool:
+        """Whether a frame that `send` took, this very object, has not gone out to the provider yet."""
+
 
 class Sockets(Protocol):
     """Opens WebSockets to providers."""

@@ -103,6 +103,11 @@ class WebSocket:
         """Send a text frame, first waiting while the provider reads slowly. Raises SocketClosed: it was not sent."""
         await self._link.put(frame)
 
+    def holds_back(self, frame: bytes) -> bool:
+        """Never: what `send` took has gone out."""
+        del frame
+        return False
+
     async def close(self, code: int, reason: str = "") -> None:
         """Close, telling why; does nothing the second time. Frames that have not been received are dropped.
 
