@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from headgate.records import Bill, Record
 from headgate.stores.series import Group, Series, SeriesOf
 from headgate.stores.spans import Step
-from headgate.stores.summary import GroupBy, UsageRow, summarise, total
+from headgate.stores.summary import GroupBy, UsageRow, in_order, merged, summarise, total
 from headgate.usage import Leg, Usage
 from tests.stores.conformance import write
 from tests.stores.examples import DAY_NS, NOON, a_record, any_record
@@ -28,6 +29,17 @@ times = st.one_of(
 )
 bounds = st.none() | times
 
+EDGE = NOON - DAY_NS + HOUR_NS // 2
+EDGE_NOW = EDGE + 3 * DAY_NS
+"""When it is rolled: minutes from EDGE on are kept."""
+edges = st.integers(EDGE - 2 * HOUR_NS, EDGE + 2 * HOUR_NS) | st.sampled_from([EDGE, EDGE - 1, EDGE + 1, EDGE_NOW])
+some_steps = st.builds(
+    SeriesOf,
+    step=st.sampled_from([Step.MINUTE, Step.HOUR]),
+    since_ns=st.integers(EDGE - 2 * HOUR_NS, EDGE),
+    until_ns=st.integers(EDGE + 1, EDGE + 2 * HOUR_NS),
+)
+
 
 @dataclass(frozen=True)
 class Deed:
@@ -39,10 +51,11 @@ class Deed:
 
 
 @st.composite
-def lives(draw: st.DrawFn) -> list[Deed]:
+def lives(draw: st.DrawFn, around_ns: int | None = None) -> list[Deed]:
     """What happens to a store: records with ids of their own, or repeats; rolls of a few, of all, or none."""
+    when = times if around_ns is None else st.integers(around_ns - 2 * HOUR_NS, around_ns + 2 * HOUR_NS)
     found = draw(st.lists(any_record, max_size=8, unique_by=lambda record: record.exchange_id))
-    records = [at(record, draw(times)) for record in found]
+    records = [at(record, draw(when)) for record in found]
     deeds = []
     for _ in range(draw(st.integers(1, 3))):
         own = draw(st.lists(st.sampled_from(records), max_size=4)) if records else []
@@ -223,3 +236,33 @@ class SumsConformance:
                 await store.usage(*span) for span in ((None, GroupBy.KEY, NOON + 2), (NOON + 2, GroupBy.KEY, None))
             ]
             assert sum(row.exchanges for part in parts for row in part) == 5
+
+    def test_nothing_is_lost_between_spans_whatever_was_removed(self, store_factory: StoreFactory) -> None:
+        """Also around the first minute that is kept, which lies within an hour."""
+
+        @settings(max_examples=40, deadline=None)
+        @given(lives(EDGE), edges, edges, some_steps)
+        def holds(deeds: list[Deed], pruned_before: int, cut: int, of: SeriesOf) -> None:
+            async def run() -> None:
+                await store_factory.start_anew()
+                async with store_factory.open_store() as store:
+                    known: dict[str, Record] = {}
+                    for deed in deeds:
+                        await write(store, *deed.records)
+                        known |= {record.exchange_id: record for record in deed.records}
+                    await write(store, newest := a_record("ex_newest", started_at_ns=EDGE_NOW))
+                    while await store.roll(EDGE_NOW):
+                        pass
+                    while await store.prune(pruned_before, 3):
+                        pass
+                    whole = [*known.values(), newest]
+                    for by in GroupBy:
+                        parts = await store.usage(None, by, cut), await store.usage(cut, by)
+                        assert in_order(merged(chain(*parts)), by) == summarise(whole, by)
+                    rows = [row for group in (await store.series(of)).groups for row in group.rows if row is not None]
+                    in_all = total(await store.usage(of.first_ns, GroupBy.PROVIDER, of.end_ns))
+                    assert _known(total(rows)) == _known(in_all)
+
+            asyncio.run(run())
+
+        holds()

@@ -46,6 +46,9 @@ def test_bounds_among_removed_records_are_those_of_their_minute_or_hour() -> Non
     assert kept.knowable(3 * HOUR + MINUTE + 1) == 3 * HOUR + MINUTE
     assert kept.knowable(4 * HOUR + 1) == 4 * HOUR + 1
     assert Kept().knowable(7) == 7
+    within = Kept(minutes_from_ns=2 * HOUR + 30 * MINUTE, pruned_until_ns=4 * HOUR)
+    assert within.knowable(2 * HOUR + 40 * MINUTE) == 2 * HOUR
+    assert within.knowable(3 * HOUR + MINUTE + 1) == 3 * HOUR + MINUTE
 
 
 @given(moments)

@@ -51,7 +51,10 @@ def usage(since_ns: int | None, until_ns: int | None, by: GroupBy) -> Asking[lis
 
 
 def series(of: SeriesOf) -> Asking[Series]:
-    """The sums step by step, in all or by group."""
+    """The sums step by step, in all or by group.
+
+    Where only hours can be told any more, a series of minutes has the sums of an hour in the first of its minutes.
+    """
     kept = yield from kept_now()
     span = _Span(of.first_ns, of.end_ns, None, of.step)
     if of.name is not None:
@@ -66,10 +69,10 @@ def series(of: SeriesOf) -> Asking[Series]:
     others = groups > len(names)
     total, own = {}, {}
     if of.by is None or others:
-        found = yield from _cells(kept, span)
+        found = yield from _steps(kept, span)
         total = {start: row for start, rows in by_step(found).items() for row in rows.values()}
     if names:
-        own = by_step((yield from _cells(kept, span._replace(by=of.by, names=tuple(names)))))
+        own = by_step((yield from _steps(kept, span._replace(by=of.by, names=tuple(names)))))
     return laid_out(of, total, names, own, others=others)
 
 
@@ -104,9 +107,8 @@ def kept_now() -> Asking[Kept]:
 def _cells(kept: Kept, span: _Span) -> Asking[list[Cell]]:
     """Sums of the span by step and group, in parts that are yet to be added up."""
     since, until = kept.knowable(span.since_ns), kept.knowable(span.until_ns)
-    steps = [step for step in COARSEST_FIRST if span.step is None or step.ns <= span.step.ns]
     cells: list[Cell] = []
-    for part in cover(since, until, kept.minutes_from_ns, steps):
+    for part in _parts(kept, since, until, span.step):
         if part.step is None:
             cells += yield from _of_records(span, part, ROLLED)
         else:
@@ -114,6 +116,22 @@ def _cells(kept: Kept, span: _Span) -> Asking[list[Cell]]:
     if since < until:
         cells += yield from _of_records(span, Part(None, since, until), _UNROLLED)
     return cells
+
+
+def _steps(kept: Kept, span: _Span) -> Asking[list[Cell]]:
+    """The same, none of it before the first step: an hour may begin there that is told as a whole."""
+    cells = yield from _cells(kept, span)
+    return [(max(start, span.since_ns), row) for start, row in cells]
+
+
+def _parts(kept: Kept, since_ns: int, until_ns: int, finest: Step | None) -> tuple[Part, ...]:
+    """How the span is covered, by no coarser roll-ups than are wanted, if there are any so fine."""
+    steps = [step for step in COARSEST_FIRST if finest is None or step.ns <= finest.ns]
+    if finest is not Step.MINUTE:
+        return cover(since_ns, until_ns, kept.minutes_from_ns, steps)
+    edge = min(max(since_ns, kept.hours_until_ns), until_ns)
+    hours = cover(since_ns, edge, kept.minutes_from_ns, [Step.HOUR])
+    return hours + cover(edge, until_ns, kept.minutes_from_ns, steps)
 
 
 def _of_rollups(span: _Span, part: Part, step: Step) -> Asking[list[Cell]]:

@@ -50,7 +50,12 @@ class Kept(NamedTuple):
         """
         if at_ns >= self.pruned_until_ns:
             return at_ns
-        return (Step.MINUTE if at_ns >= self.minutes_from_ns else Step.HOUR).floor(at_ns)
+        return (Step.HOUR if at_ns < self.hours_until_ns else Step.MINUTE).floor(at_ns)
+
+    @property
+    def hours_until_ns(self) -> int:
+        """Up to here hours are the finest there is: the beginning of one."""
+        return min(Step.HOUR.ceil(self.minutes_from_ns), self.pruned_until_ns)
 
 
 class Part(NamedTuple):
