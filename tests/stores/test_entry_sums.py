@@ -60,3 +60,14 @@ def test_kept_sums_are_trusted_and_every_single_entry_is_not(db: sqlite3.Connect
     db.execute("UPDATE entries SET posted_nanos = 7")
     assert answered(db, entry_sums.sums()) == {"acme": Sums(5, -5)}
     assert answered(db, entry_sums.all_sums()) == {"acme": Sums(7, -5)}
+
+
+def test_what_is_added_at_once_is_bounded_however_many_accounts_there_are(db: sqlite3.Connection) -> None:
+    for n in range(30):
+        post(db, f"account-{n // 3}", 1)
+    kept = []
+    while entries := answered(db, entry_sums.keep(7)):
+        kept.append(entries)
+        assert answered(db, entry_sums.sums()) == answered(db, entry_sums.all_sums())
+        assert sum(row[0] for row in db.execute("SELECT posted_nanos FROM entry_sums")) == min(30, 7 * len(kept))
+    assert kept == [7, 7, 7, 7, 2]

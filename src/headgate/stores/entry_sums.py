@@ -14,7 +14,7 @@ from headgate.stores.rollups import Asking
 # ruff: noqa: S608 - the names are our own; values are always parameters
 
 AT_ONCE = 5_000
-"""Serial numbers from an account's next entry on that go into one transaction, where others wait for it."""
+"""Serial numbers from the next entry on that go into one transaction, where others wait for it."""
 
 # One look-up for each account: the entries themselves say whose they are, whatever the other tables tell.
 _NAMES = """
@@ -33,8 +33,21 @@ _KEPT = """
         FROM names LEFT JOIN entry_sums ON account_id = name WHERE name IS NOT NULL
     )
 """
-_NEXT = "FROM entries WHERE account_id = name AND serial >= first AND serial < first + ?1"
-_SUMMED = ("max(serial)", "CAST(sum(posted_nanos) AS BIGINT)", "CAST(sum(held_nanos) AS BIGINT)", "count(*)")
+# All in one statement, so as of one moment: an entry that is committed late, with a lower number, comes with the next.
+_KEEP = f"""
+    WITH RECURSIVE {_NAMES}, {_KEPT},
+    next (first, newest) AS (
+        SELECT min((SELECT min(serial) FROM entries WHERE account_id = name AND serial > serial_kept)),
+            (SELECT max(serial) FROM entries)
+        FROM kept
+    )
+    SELECT account_id, max(entries.serial), CAST(sum(entries.posted_nanos) AS BIGINT),
+        CAST(sum(entries.held_nanos) AS BIGINT), count(*), (SELECT newest - first FROM next)
+    FROM entries LEFT JOIN entry_sums USING (account_id)
+    WHERE entries.serial >= (SELECT first FROM next) AND entries.serial < (SELECT first FROM next) + ?1
+        AND entries.serial > coalesce(entry_sums.serial, 0)
+    GROUP BY account_id
+"""
 _ADD = """
     INSERT INTO entry_sums (account_id, serial, posted_nanos, held_nanos) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT (account_id) DO UPDATE SET serial = excluded.serial,
@@ -79,15 +92,10 @@ def all_sums() -> Asking[dict[str, Sums]]:
 
 
 def keep(at_once: int = AT_ONCE) -> Asking[int]:
-    """Add each account's next entries to its sum; returns how many."""
-    query = f"""
-        WITH RECURSIVE {_NAMES}, {_KEPT},
-        firsts (name, first) AS (
-            SELECT name, (SELECT min(serial) FROM entries WHERE account_id = name AND serial > serial_kept) FROM kept
-        )
-        SELECT name, {", ".join(f"(SELECT {what} {_NEXT})" for what in _SUMMED)} FROM firsts WHERE first IS NOT NULL
-    """
-    rows = yield query, (at_once,)
+    """Add the next entries to their accounts' sums; returns how many, or `at_once` if there are more."""
+    rows = yield _KEEP, (at_once,)
     for row in rows:
         yield (_ADD, row[:4])
-    return sum(count for *_, count in rows)
+    if rows and rows[0][5] >= at_once:
+        return at_once
+    return sum(row[4] for row in rows)
