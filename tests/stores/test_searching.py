@@ -85,10 +85,8 @@ def test_of_several_filters_the_rarest_leads(db: sqlite3.Connection, counts: lis
     assert "B-TREE" not in steps
 
 
-def test_candidates_are_bounded_and_it_is_said_where_to_go_on(
-    db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(searching, "WINDOW", 10)
+def put(db: sqlite3.Connection, records: list[tuple[str, int, str]]) -> None:
+    """Complete exchanges with openai: their ids, when they began, and models."""
     columns = (
         "exchange_id, started_at_ns, provider, model_asked, method, path, streamed, status, ending, billable, counted, "
         "total_ns, bytes_in, bytes_out, basis, delivered_bytes"
@@ -96,8 +94,15 @@ def test_candidates_are_bounded_and_it_is_said_where_to_go_on(
     db.executemany(
         f"INSERT INTO records ({columns}) VALUES (?, ?, 'openai', ?, 'POST', '/', 1, 200, 'complete', 1, 1, 1, 1, 1, "
         "'reported', 1)",
-        [(f"ex_{n:04}", n, "claude" if n == 5 else "gpt-4o") for n in range(100)],
+        records,
     )
+
+
+def test_candidates_are_bounded_and_it_is_said_where_to_go_on(
+    db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "WINDOW", 10)
+    put(db, [(f"ex_{n:04}", n, "claude" if n == 5 else "gpt-4o") for n in range(100)])
     # Nothing is rolled yet, so that no filter is known to be rarer: the first leads, and has only one record.
     assert answered(db, searching.page(Wanted(model="claude", provider="openai"), 5, None, 30)).goes_on is None
     wanted = Wanted(provider="openai", account=None, model=None, ending=Ending.COMPLETE, mark=Mark.UNPRICED)
@@ -110,6 +115,22 @@ def test_candidates_are_bounded_and_it_is_said_where_to_go_on(
         assert len(pages) < 20
     assert pages == [7]
     rare = answered(db, searching.page(Wanted(provider="openai", key="nobody"), 5, None, 30))
-    assert (rare.records, rare.goes_on) == ([], (69, "!"))
+    assert (rare.records, rare.goes_on) == ([], (67, "!"))
     half = answered(db, searching.page(Wanted(provider="openai", mark=Mark.FAILED), 5, None, 30))
-    assert (half.records, half.goes_on) == ([], (69, "!"))
+    assert (half.records, half.goes_on) == ([], (67, "!"))
+
+
+def test_more_of_one_moment_than_are_looked_at_together_are_passed_by(
+    db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "WINDOW", 10)
+    put(db, [(f"ex_{n:04}", 7, "gpt-4o") for n in range(50)] + [("ex_before", 6, "gpt-4o")])
+    wanted = Wanted(provider="openai", key="nobody")
+    for most in (20, None):
+        assert answered(db, searching.page(wanted, 5, None, most)) == ([], None)
+    both = Wanted(provider="openai", model="gpt-4o")
+    first = answered(db, searching.page(both, 30, None))
+    last = first.records[-1]
+    then = answered(db, searching.page(both, 30, (last.started_at_ns, last.exchange_id)))
+    names = [record.exchange_id for record in (*first.records, *then.records)]
+    assert names == [*(f"ex_{n:04}" for n in reversed(range(50))), "ex_before"]

@@ -74,7 +74,10 @@ class _Search(NamedTuple):
     floor_ns: int = 0
 
     def within(self, values: list[int | str], *, to_the_name: bool = True) -> list[str]:
-        """The conditions of time; their values are added. Without the name, an index alone tells."""
+        """The conditions of time; their values are added.
+
+        Without the name, an index alone tells: of what began before that moment, so that every window gets further.
+        """
         values.append(max(self.wanted.since_ns or 0, self.floor_ns))
         within = [f"started_at_ns >= ?{len(values)}"]
         if self.wanted.until_ns is not None:
@@ -82,7 +85,7 @@ class _Search(NamedTuple):
             within.append(f"started_at_ns < ?{len(values)}")
         if self.before is not None:
             values.append(self.before[0])
-            within.append(f"started_at_ns <= ?{len(values)}")
+            within.append(f"started_at_ns {'<=' if to_the_name else '<'} ?{len(values)}")
         if self.before is not None and to_the_name:
             values.append(self.before[1])
             within.append(f"(started_at_ns, exchange_id) < (?{len(values) - 1}, ?{len(values)})")
