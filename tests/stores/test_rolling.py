@@ -81,3 +81,24 @@ def test_the_oldest_are_removed_first(file: SqliteFile) -> None:
     roll(file._db, 10, NOON)
     assert prune(file._db, NOON, 2) == 2
     assert file._db.execute("SELECT exchange_id FROM records ORDER BY 1").fetchall() == [("ex_0",), ("ex_1",)]
+
+
+def test_old_minutes_go_a_few_at_a_time_wherever_they_lie(file: SqliteFile) -> None:
+    """After a pause of a week too: what is counted is minutes that have roll-ups."""
+    before = range(0, 30, 2)
+    file.write([a_record(f"ex_{n}", started_at_ns=NOON + n * Step.MINUTE.ns) for n in before])
+    roll(file._db, 100, NOON)
+    week = 7 * DAY_NS // Step.MINUTE.ns
+    lasting = []
+    for n in range(3):
+        file.write([a_record(f"ex_late_{n}", started_at_ns=NOON + 7 * DAY_NS)])
+        roll(file._db, 100, NOON + 9 * DAY_NS)
+        lasting.append(minutes(file._db))
+    assert lasting == [[*before[10:], week], [week], [week]]
+
+
+def test_what_has_no_record_any_more_holds_up_nothing(file: SqliteFile) -> None:
+    file.write([a_record("ex_1")])
+    file._db.execute("DELETE FROM records")
+    assert roll(file._db, 10, NOON) == 1
+    assert roll(file._db, 10, NOON) == 0

@@ -18,6 +18,7 @@ from headgate.stores.rollups import Asking
 from headgate.stores.rollups_sqlite import Pace
 from headgate.stores.sqlite import SqliteStore
 from headgate.stores.summary import GroupBy, summarise
+from tests.stores.conformance import write
 from tests.stores.examples import NOON, a_record, until
 from tests.stores.faults import child
 
@@ -126,4 +127,24 @@ async def test_entries_are_added_up_without_any_record(tmp_path: Path, monkeypat
             return db.execute("SELECT serial, posted_nanos FROM entry_sums").fetchall()
 
     until(lambda: added() == [(posts, 2 * posts)])
+    await store.aclose()
+
+
+async def test_a_roll_that_fails_is_tried_again_without_anything_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, tries = tmp_path / "records.db", [0]
+    real = SqliteFile.roll
+
+    def failing(file: SqliteFile, now_ns: int) -> int:
+        tries[0] += 1
+        if tries[0] == 1:
+            raise sqlite3.OperationalError("disk I/O error")
+        return real(file, now_ns)
+
+    monkeypatch.setattr(SqliteFile, "roll", failing)
+    monkeypatch.setattr(writer, "Pace", lambda _pause=0.0: rollups_sqlite.Pace(0.05))
+    store = SqliteStore(path)
+    await write(store, a_record())
+    until(lambda: tries[0] > 1 and left(path) == 0)
     await store.aclose()

@@ -21,9 +21,14 @@ ROLLED_AT_ONCE = 500
 """Records in one transaction, which others wait for."""
 PRUNED_AT_ONCE = 500
 _MOST_DROPPED = 10
-"""Minutes whose roll-ups go at once: more than pass between two rolls, and little work."""
+"""Minutes whose roll-ups go at once: more than come between two rolls, and little work."""
 _AT_ONCE = 50
 """Rows in one statement."""
+
+_BEYOND = (
+    f"SELECT bucket FROM rollups WHERE grain = '{Step.MINUTE}' AND dimension = '{dimension_of(None)}' "
+    f"AND bucket >= ?1 ORDER BY bucket LIMIT 1 OFFSET {_MOST_DROPPED}"
+)
 
 _NAMES = tuple(dimension_of(by) for by in NAMED if by is not None)
 _TAKEN = "taken CROSS JOIN records WHERE id = exchange_id"
@@ -55,7 +60,7 @@ def roll(limit: int, now_ns: int) -> Asking[int]:
     ((found, newest),) = yield "SELECT (SELECT count(*) FROM taken), (SELECT max(started_at_ns) FROM records)", ()
     if not found:
         return 0
-    minutes_from = yield from _without_old_minutes((yield from kept_now()), min(now_ns, newest))
+    minutes_from = yield from _without_old_minutes((yield from kept_now()), min(now_ns, newest or 0))
     yield from _gather()
     for step in COARSEST_FIRST:
         of_step = step.ns // Step.MINUTE.ns
@@ -87,9 +92,10 @@ def prune(before_ns: int, limit: int) -> Asking[int]:
 def _without_old_minutes(kept: Kept, newest_ns: int) -> Asking[int]:
     """From when on minutes are kept after this; those before are dropped, a few at a time."""
     old, wanted = kept.minutes_from_ns, max(0, Step.MINUTE.floor(newest_ns) - MINUTES_KEPT_NS)
-    new = min(wanted, old + _MOST_DROPPED * Step.MINUTE.ns) if old else wanted
-    if new <= old:
+    if wanted <= old:
         return old
+    beyond = yield _BEYOND, (old // Step.MINUTE.ns,)
+    new: int = min([wanted, *(bucket * Step.MINUTE.ns for (bucket,) in beyond)])
     yield "UPDATE rolled SET minutes_from_ns = ?1", (new,)
     dimensions = ", ".join(f"'{dimension_of(by)}'" for by in NAMED)
     sql = (

@@ -62,7 +62,8 @@ def at_once(db: sqlite3.Connection, asking: Asking[T]) -> T:
     try:
         return answered(db, asking)
     finally:
-        db.execute("ROLLBACK")
+        if db.in_transaction:
+            db.execute("ROLLBACK")
 
 
 def prepare(db: sqlite3.Connection) -> None:

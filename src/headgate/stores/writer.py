@@ -217,7 +217,6 @@ class Writer:
 
     def _run(self) -> None:
         while self._gather() and self._write_batch():
-            self._batch = _Batch()
             self._tidy()
         if self._file is not None:
             self._file.close()
@@ -279,24 +278,30 @@ class Writer:
         """Bring roll-ups and the sums of entries a step further if it is time; what fails is done some other time."""
         for pace, work in ((self._rolling, self._roll), (self._adding, self._add)):
             if pace.due and not self._closing.is_set():
-                done = 0
                 try:
-                    done = work()
+                    pace.went_on(work())
                 except _TROUBLE as error:
                     self._note_failure(error)
-                pace.went_on(done)
+                    pace.went_on(0)
+                    pace.more_came()
+                else:
+                    self._note_success()
 
     def _roll(self) -> int:
-        return 0 if self._file is None else self._file.roll(time.time_ns())
+        return self._opened().roll(time.time_ns())
 
     def _add(self) -> int:
-        return 0 if self._file is None else self._file.keep_entries()
+        return self._opened().keep_entries()
 
     def _commit(self) -> list[object]:
+        return self._batch.write_to(self._opened())
+
+    def _opened(self) -> SqliteFile:
+        """The file, opened anew after a failure."""
         if self._file is None:
             self._reader.let_go()  # it may look at a file that is no longer there
             self._file = SqliteFile(self._path, self._mark)
-        return self._batch.write_to(self._file)
+        return self._file
 
     def _note_failure(self, error: Exception) -> None:
         if self._file is not None:
