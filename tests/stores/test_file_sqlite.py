@@ -170,3 +170,13 @@ def test_a_number_of_arrival_is_never_given_twice(file: SqliteFile, path: Path) 
     remove("ex_3")
     file.write([a_record("ex_4")])
     assert numbers() == {"ex_4": before["ex_2"] + 2}
+
+
+def test_a_number_of_arrival_goes_on_after_a_vacuum(file: SqliteFile, path: Path) -> None:
+    """It numbers rows anew, so the highest may be lower than what a follower has seen."""
+    file.write([a_record(f"ex_{n}") for n in range(5)])
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("DELETE FROM records WHERE exchange_id < 'ex_3'")
+        db.execute("VACUUM")
+        file.write([a_record("ex_new")])
+        assert db.execute("SELECT rowid FROM records WHERE exchange_id = 'ex_new'").fetchall() == [(6,)]

@@ -24,12 +24,14 @@ BUSY_SECONDS = 2.0
 """How long a write waits for another process's lock before it counts as failed."""
 
 # A repeat of an exchange id is the same record again, after a commit whose success could not be seen.
-# A rowid is the number of a record's arrival; one that was removed is not given again.
+# A rowid is the number of a record's arrival; one that was removed, or changed by a VACUUM, is not given again.
 _NEXT = "(SELECT max(last, coalesce((SELECT max(rowid) FROM records), 0)) + 1 FROM arrivals)"
 _INSERT = (
     f"INSERT INTO records (rowid, {', '.join(COLUMNS)}) "  # noqa: S608 - ours
     f"VALUES ({_NEXT}, {', '.join('?' * len(COLUMNS))}) ON CONFLICT (exchange_id) DO NOTHING"
 )
+
+_ARRIVED = "UPDATE arrivals SET last = max(last, coalesce((SELECT max(rowid) FROM records), 0))"
 
 _UNWRITABLE = (
     sqlite3.IntegrityError,
@@ -128,6 +130,8 @@ class SqliteFile:
             self._keep(records)
             outcomes = apply(commands)
             self._keep(as_settled(record, outcomes[at]) for at, record in settled.items())
+            if records or settled:
+                self._db.execute(_ARRIVED)
             return outcomes, [self._answer(task) for task in tasks]
 
     def _keep(self, records: Iterable[Record]) -> None:
