@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from headgate.money import NANOS_PER_DOLLAR, Rate, add_ratios, dollars_text, nanos_from_dollars, nanos_from_ticks
 from headgate.money import half_up as rounded_half_up
 
-LARGEST_NANOS = 10**18
+LARGEST_NANOS = 10**14
 DOLLARS = st.one_of(
-    st.decimals(min_value=0, max_value=10**9, allow_nan=False, allow_infinity=False),
+    st.decimals(min_value=0, max_value=10**5, allow_nan=False, allow_infinity=False),
     st.decimals(min_value=0, max_value=1, places=12),
     st.builds(lambda n, e: Decimal(n).scaleb(e), st.integers(0, 10**40), st.integers(-60, 0)),
-    st.integers(0, 10**9),
+    st.integers(0, 10**5),
 )
 
 
@@ -35,7 +35,7 @@ def test_ticks_are_rounded_half_up(ticks: int) -> None:
 
 
 NOT_AMOUNTS = [
-    "-0.01", "-1e-30", "NaN", "sNaN", "Infinity", "-Infinity", "1e999999", "-1e999999", "1000000000.000000001", "1e30",
+    "-0.01", "-1e-30", "NaN", "sNaN", "Infinity", "-Infinity", "1e999999", "-1e999999", "100000.000000001", "1e30",
 ]  # fmt: skip
 
 
@@ -58,7 +58,7 @@ AMOUNTS: list[tuple[str, int]] = [
     ("0.0000000005", 1),
     ("0.0000000014999", 1),
     ("1", 1_000_000_000),
-    ("1E+9", LARGEST_NANOS),
+    ("1E+5", LARGEST_NANOS),
 ]
 
 

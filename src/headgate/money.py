@@ -13,8 +13,8 @@ TICKS_PER_NANO = 10
 """xAI's `cost_in_usd_ticks`: 10^10 ticks are one dollar (recordings; facts/wire.md section 8)."""
 
 _NANO = Decimal("1e-9")
-_LARGEST_DOLLARS = 10**9
-"""A reported cost above it is nonsense; ten times as much would not fit a 64-bit column of nanos either."""
+_LARGEST_DOLLARS = 10**5
+"""A reported cost above it is nonsense; and a 64-bit sum of nanos holds ninety thousand such."""
 
 
 @dataclass(frozen=True, slots=True)
