@@ -1,11 +1,15 @@
 """What the questions answer is in the conformance suite; here is how they find it."""
 
+from typing import Any
+
 import asyncpg
 import pytest
 
+from headgate.ledger.store import Trial
 from headgate.stores.ledger_rows import ENTRY, HOLD
 from headgate.stores.postgres_books import select
-from headgate.stores.postgres_ledger import _FORGET, _ORPHANED
+from headgate.stores.postgres_ledger import _FORGET, _ORPHANED, PostgresLedger
+from headgate.stores.postgres_link import Away
 from headgate.stores.postgres_schema import migrate
 from tests.postgres_server import PostgresDatabase
 
@@ -34,4 +38,34 @@ async def test_a_question_uses_its_index(postgres: PostgresDatabase, question: s
     plan = "\n".join(step for (step,) in await db.fetch(f"EXPLAIN {question}"))
     assert index in plan
     assert not any(f"Seq Scan on {table}" in plan for table in ("entries", "holds", "counters"))
+    await db.close()
+
+
+async def test_a_trial_that_broke_off_is_asked_anew(postgres: PostgresDatabase) -> None:
+    db = await asyncpg.connect(postgres.dsn())
+    await migrate(db, "db")
+
+    class Breaking:
+        """A connection that ends after the first statement."""
+
+        asked = 0
+
+        async def fetch(self, sql: str, *values: Any, **how: float | None) -> Any:
+            self.asked += 1
+            if self.asked > 1:
+                raise Away("cut off")
+            return await db.fetch(sql, *values, **how)
+
+    class Retrying(PostgresLedger):
+        """Asks on one that breaks, and again."""
+
+        def __init__(self) -> None:
+            self._questions = self  # type: ignore[assignment]
+
+        async def at_once(self, question: Any, _seconds: float) -> Any:
+            with pytest.raises(Away):
+                await question(Breaking())
+            return await question(db)
+
+    assert await Retrying().trial() == Trial([], {}, {})
     await db.close()

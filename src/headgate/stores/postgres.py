@@ -137,7 +137,7 @@ class PostgresStore(PostgresRecords, PostgresLedger, PostgresDirectory, Postgres
         return await self._writer.put(storable(resolution), record)
 
     async def roll(self, now_ns: int, limit: int = ROLLED_AT_ONCE) -> int:
-        """Add records to the roll-ups now, which else happens by itself every second; returns how many."""
+        """Add records to the roll-ups now, which else happens by itself every few seconds; returns how many."""
         return await self._roller.roll(now_ns, limit)
 
     async def prune(self, before_ns: int, limit: int = PRUNED_AT_ONCE) -> int:

@@ -4,14 +4,14 @@ A hold that was resolved stays: its row tells a repeat from a new one. Were ther
 are older than any client's patience could go, by `placed_at_ns` and state; the entries, which are the books, stay.
 """
 
-from functools import partial
+from collections.abc import Awaitable
 
 from headgate.ledger.entries import Account, Counter, Entry, Hold
 from headgate.ledger.store import Trial
 from headgate.stores import entry_sums
 from headgate.stores.ledger_rows import ACCOUNT, COUNTER, ENTRY, HOLD, account_of, counter_of, entry_of, hold_of
 from headgate.stores.postgres_books import select
-from headgate.stores.postgres_link import Questions
+from headgate.stores.postgres_link import Connection, Questions
 from headgate.stores.postgres_records import answered
 
 _TRIAL_SECONDS = 600.0
@@ -76,7 +76,10 @@ class PostgresLedger:
 
     async def trial(self, *, every: bool = False) -> Trial:
         """Everything added up, as it stood at one moment, however much moves meanwhile."""
-        asking = partial(answered, asking=entry_sums.trial(every=every), seconds=_TRIAL_SECONDS)
+
+        def asking(db: Connection) -> Awaitable[Trial]:  # anew each time: a question that broke off cannot go on
+            return answered(db, entry_sums.trial(every=every), _TRIAL_SECONDS)
+
         return await self._questions.at_once(asking, _TRIAL_SECONDS)
 
     async def beat(self, node: str, lease_ns: int) -> None:

@@ -115,7 +115,7 @@ class SqliteStore(SqliteAudit):
         return await self._ask_aside(lambda db: queries.series(db, of))
 
     async def roll(self, now_ns: int, limit: int = ROLLED_AT_ONCE) -> int:
-        """Add records to the roll-ups now, which else happens by itself every second; returns how many."""
+        """Add records to the roll-ups now, which else happens by itself every few seconds; returns how many."""
         return await self._change(partial(rollups_sqlite.roll, limit=limit, now_ns=now_ns))
 
     async def prune(self, before_ns: int, limit: int = PRUNED_AT_ONCE) -> int:
