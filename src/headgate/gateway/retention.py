@@ -33,7 +33,7 @@ class Pruner:
         breath_seconds: float = 0.1,
         pause_seconds: float = 600.0,
     ) -> None:
-        """`breath_seconds` lie between two slices of `at_once`, `pause_seconds` between the last one and the next look."""
+        """`breath_seconds` between two slices of `at_once`, `pause_seconds` between the last one and the next look."""
         self._remove = remove
         self._kept_ns = days * DAY_NS
         self._wall_ns = wall_ns
