@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.jsontext import Member, members, repeats, value_of, with_member
+from headgate.jsontext import Member, begins_object, members, repeats, value_of, with_member
 from tests.strategies import mixtures
 
 SPACES = st.sampled_from(["", "", "", " ", "\n", "\t", "\r\n  "])
@@ -125,6 +125,13 @@ def test_any_bytes_give_members_or_a_value_error(text: bytes) -> None:
     for act in (members, lambda t: with_member(t, "model", b"1"), lambda t: repeats(t, "model")):
         with contextlib.suppress(ValueError):
             act(text)
+
+
+def test_an_object_is_told_by_its_beginning() -> None:
+    for text in (b"{}", b' \n{"a":1}', b"\xef\xbb\xbf{}"):
+        assert begins_object(text)
+    for text in (b"[]", b'"{"', b"", b" "):
+        assert not begins_object(text)
 
 
 def test_deep_nesting_needs_no_stack() -> None:

@@ -32,6 +32,11 @@ class Member(NamedTuple):
     end: int
 
 
+def begins_object(text: bytes) -> bool:
+    """True if a JSON text is an object's, which its beginning tells."""
+    return _OPENING.match(text) is not None
+
+
 def members(text: bytes) -> list[Member]:
     """The top-level members of a JSON object's text, in order, duplicates included.
 

@@ -85,8 +85,9 @@ def test_a_member_that_counts_is_named_once() -> None:
     with pytest.raises(BadRequest) as told:
         once(b'{"b":1,"a":1,"\\u0061":2}', "b", "a")
     assert told.value.param == "a"
-    with pytest.raises(BadRequest):
-        once(b'["a", "a"]', "a")
+    for several in (b'["a", "a"]', b' [{"a":1}]', b"[]", b""):
+        with pytest.raises(BadRequest):
+            once(several, "a")
 
 
 def test_which_dialects_are_spoken_over_sockets() -> None:

@@ -249,6 +249,8 @@ def test_other_frames_ask_for_nothing(kind: str) -> None:
         (b'{"type":"response.create","event_id":"a","event_id":"b"}', "event_id"),
         (b"ping", None),
         (b"[]", None),
+        (b'[{"type":"response.create"}]', None),
+        (b' [{"x":1},{"type":"response.create"}]', None),
     ],
 )  # fmt: skip
 def test_what_cannot_be_told_is_refused(frame: bytes, param: str | None) -> None:

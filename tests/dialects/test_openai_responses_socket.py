@@ -207,6 +207,7 @@ def test_other_frames_ask_for_nothing(frame: bytes) -> None:
         (b"ping", None),
         (b"", None),
         (b'[{"type":"response.create"}]', None),
+        (b'[{"x":1},{"type":"response.create"}]', None),
         (b'{"type":"response.create","x":' + b"[" * 99_999 + b"]" * 99_999 + b"}", None),
     ],
 )

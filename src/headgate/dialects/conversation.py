@@ -187,10 +187,12 @@ def remember(kept: dict[str, V], key: str, value: V) -> None:
 
 
 def once(frame: bytes, *names: str) -> None:
-    """Check that a client's frame names each of these top-level members at most once. Raises BadRequest.
+    """Check that a client's frame is an object that names each of these members at most once. Raises BadRequest.
 
-    Parsers differ on which of two counts, so one could be held and another served.
+    Parsers differ on which of two counts, so one could be held and another served. An array could ask several times.
     """
+    if not jsontext.begins_object(frame):
+        raise BadRequest("A frame must be one JSON object.")
     try:
         repeated = next((name for name in names if jsontext.repeats(frame, name)), None)
     except ValueError:
