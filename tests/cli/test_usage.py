@@ -182,6 +182,12 @@ def test_a_plot_says_what_the_table_says(tmp_path: Path) -> None:
     assert run("--db", db, "--plot", "cost", "--json").exit_code == 2
 
 
+def test_a_plot_without_a_beginning_is_of_the_day_before_its_end(db: Path) -> None:
+    """The records are of 2025-11-01, noon; that was long before the last 24 hours."""
+    told = run("--db", db, "--plot", "exchanges", "--until", "2025-11-02").output
+    assert told.startswith("Exchanges by hour, 2025-11-01 00:00 to 2025-11-02 00:00 UTC")
+
+
 def test_sparklines_where_the_span_is_known_and_there_is_room(db: Path) -> None:
     assert "cost over time" in run("--db", db, "--since", "2025-10-31", columns=160).output
     assert "cost over time" not in run("--db", db, "--since", "2025-10-31", columns=90).output

@@ -32,7 +32,7 @@ def usage(
     until: Annotated[str | None, typer.Option(help="What began before then, likewise.")] = None,
     by: Annotated[GroupBy, typer.Option(help="One row for each of these; days are in UTC.")] = GroupBy.MODEL,
     plot: Annotated[
-        Metric | None, typer.Option(help="Draw it over time, too; of the last 24 hours without --since.")
+        Metric | None, typer.Option(help="Draw it over time, too; without --since the 24 hours before --until, or now.")
     ] = None,
     step: Annotated[
         Step | None, typer.Option(help="What a column of the plot is; by itself, as fits the span.")
@@ -51,9 +51,10 @@ def usage(
         raise typer.BadParameter("a plot is for people; without --plot there is JSON", param_hint="--plot")
     now_ns = time.time_ns()
     since_ns = None if since is None else parse_since(since, now_ns)
-    if plot is not None and since is None:
-        since_ns = now_ns - _UNITS["d"]
-    span = Span(since_ns, None if until is None else parse_since(until, now_ns, "--until"))
+    until_ns = None if until is None else parse_since(until, now_ns, "--until")
+    if plot is not None and since_ns is None:
+        since_ns = max(0, (now_ns if until_ns is None else until_ns) - _UNITS["d"])
+    span = Span(since_ns, until_ns)
 
     of = None if span.since_ns is None or as_json else series_of(span.since_ns, span.until_ns or now_ns, by, step)
     if plot is not None and of is not None:  # the table says what the chart shows
