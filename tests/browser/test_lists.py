@@ -60,6 +60,30 @@ async def test_a_list_that_is_cut_says_so(browser: Browser, empty: Gateway) -> N
         await expect(page.get_by_text("50 of 5,000: the first, there are more that are not loaded")).to_be_visible()
 
 
+async def test_what_was_not_looked_at_is_told(browser: Browser, history: Gateway) -> None:
+    empty = [ACCOUNT | {"account": f"a{n}", "available_usd": "0"} for n in range(500)]
+    async with visiting(browser, history.url) as ada:
+        await answers(ada.page, "**/accounts?*", lambda _: page_of(empty, "further"))
+        page = await ada.open("/")
+        attention = page.get_by_role("region", name="Worth a look")
+        await expect(attention.get_by_text("has nothing left to spend")).to_have_count(3)
+        await expect(attention.get_by_role("link", name="497 more accounts")).to_be_visible()
+        await expect(attention).to_contain_text("Only the first 500 accounts were looked at")
+
+
+async def test_what_has_no_price_costs_a_dash_and_not_nothing(browser: Browser, empty: Gateway) -> None:
+    usage = {"exchanges": 3, "errors": 0, "cancelled": 0, "estimated": 0, "unmetered": 0, "unpriced": 2}
+    async with visiting(browser, empty.url) as ada:
+        for cost in (None, "0"):
+            rows = [usage | {"provider": "ollama", "cost_usd": cost}]
+            await answers(ada.page, "**/usage?*", lambda _, told=rows: {"rows": told})
+            page = await ada.open("/")
+            spend = page.get_by_role("list", name="Sums of this stretch of time").get_by_role("listitem").first
+            await expect(spend).to_contain_text("it has no price")
+            top = page.get_by_role("region", name="Top providers").locator(".amount")
+            await expect(top).to_contain_text("it has no price")
+
+
 def page_of(rows: list[Any], next_cursor: str | None) -> Any:
     return {"data": rows, "next_cursor": next_cursor}
 

@@ -79,7 +79,7 @@ async def test_a_page_says_so_keeps_what_it_has_and_goes_on(browser: Browser, tm
         await expect(alert).to_have_count(0)
 
 
-async def test_who_comes_while_it_is_gone_can_look_again(browser: Browser, tmp_path: Path) -> None:
+async def test_who_comes_while_it_is_gone_sees_it_come_back(browser: Browser, tmp_path: Path) -> None:
     """The page itself may still be there, in the browser's memory, when what it asks for is not."""
     async with serving(tmp_path) as gateway, visiting(browser, gateway.url) as ada:
         page = ada.page
@@ -88,6 +88,7 @@ async def test_who_comes_while_it_is_gone_can_look_again(browser: Browser, tmp_p
         await page.route(asked, lambda route: route.abort())
         await ada.open("/")
         await expect(page.get_by_role("alert")).to_contain_text("The gateway does not answer.")
-        await page.unroute(asked)
-        await page.get_by_role("button", name="Try again").click()
+        async with page.expect_request(asked):
+            await page.get_by_role("button", name="Try again").click()
+        await page.unroute(asked)  # it asks again by itself
         await expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()

@@ -10,13 +10,12 @@ import { nanosOf } from "../lib/money.ts";
 import { sharedNames } from "../lib/names.ts";
 import { spanOf, spanText } from "../lib/span.ts";
 import { rfc } from "../lib/time.ts";
-import { priceless } from "../lib/totals.ts";
 import { Icon } from "../parts/icon.tsx";
 import { Empty, With } from "../parts/notice.tsx";
 import { Head, Panel } from "../parts/panel.tsx";
 import { RangePicker } from "../parts/range.tsx";
 import { type Column, Table } from "../parts/table.tsx";
-import { Badge, Count, Money, Unknown, When } from "../parts/text.tsx";
+import { Badge, Count, Spent, When } from "../parts/text.tsx";
 import { KeyState, limitsText, useKeyDialogs } from "./key-parts.tsx";
 import { stampOf } from "./own-spending.tsx";
 
@@ -68,7 +67,7 @@ export function KeyTable({ keys: items, cut, shared, usage, revoke, create, leav
     { name: "hint", title: "Begins with", rank: 4, csv: (row) => row.hint, cell: (row) => <span class="mono muted">{row.hint}…</span> },
     { name: "tags", title: "Tags", rank: 3, csv: (row) => row.tags.join(" "), cell: (row) => <span class="badges">{row.tags.map((tag) => <Badge key={tag}>{tag}</Badge>)}</span> },
     { name: "limits", title: "Limits", rank: 3, csv: (row) => limitsText(row.limits), cell: (row) => limitsText(row.limits) || <span class="muted">none</span> },
-    { name: "spend", title: "Spend", align: "end", sort: (row) => nanosOf(byName.get(row.name)?.cost_usd), csv: (row) => byName.get(row.name)?.cost_usd, cell: (row) => <Spent row={byName.get(row.name)} shared={shared.has(row.name)} /> },
+    { name: "spend", title: "Spend", align: "end", sort: (row) => nanosOf(byName.get(row.name)?.cost_usd), csv: (row) => byName.get(row.name)?.cost_usd, cell: (row) => <Spend row={byName.get(row.name)} shared={shared.has(row.name)} /> },
     { name: "requests", title: "Requests", rank: 2, align: "end", sort: (row) => byName.get(row.name)?.exchanges, csv: (row) => byName.get(row.name)?.exchanges, cell: (row) => <Count value={byName.get(row.name)?.exchanges ?? 0} /> },
     { name: "created", title: "Created", rank: 3, sort: (row) => row.created_at, csv: (row) => row.created_at, cell: (row) => <When at={row.created_at} seconds={false} /> },
     {
@@ -98,11 +97,11 @@ export function KeyTable({ keys: items, cut, shared, usage, revoke, create, leav
   );
 }
 
-function Spent({ row, shared }: { row: UsageRow | undefined; shared: boolean }) {
+function Spend({ row, shared }: { row: UsageRow | undefined; shared: boolean }) {
   if (row === undefined) return <span class="muted">nothing</span>;
   return (
     <>
-      {priceless(nanosOf(row.cost_usd), row.unpriced) ? <Unknown what="it has no price" /> : <Money usd={row.cost_usd} decimals={2} />}
+      <Spent nanos={nanosOf(row.cost_usd)} unpriced={row.unpriced} decimals={2} />
       {shared && <span class="muted" title="Sums are by name, and several keys have this one"> in all</span>}
     </>
   );

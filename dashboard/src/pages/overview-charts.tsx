@@ -10,13 +10,13 @@ import { axisDollars, nanosOf, pixels, sumOf } from "../lib/money.ts";
 import { axisCount, count } from "../lib/numbers.ts";
 import { type Span, stepSeconds } from "../lib/span.ts";
 import { rfc } from "../lib/time.ts";
-import { costText, KINDS, priceless, tokensOf, type Total } from "../lib/totals.ts";
+import { costText, KINDS, tokensOf, type Total } from "../lib/totals.ts";
 import type { ChartData } from "../parts/chart.tsx";
 import { ChartPanel, Choice } from "../parts/chart-panel.tsx";
 import { With } from "../parts/notice.tsx";
 import { tint } from "../parts/palette.ts";
 import { Panel } from "../parts/panel.tsx";
-import { Count, Money, Unknown } from "../parts/text.tsx";
+import { Count, Spent } from "../parts/text.tsx";
 
 const BYS: readonly (readonly [By, string])[] = [["model", "Model"], ["key", "Key"], ["provider", "Provider"], ["account", "Account"]];
 const FORMS = [["columns", "Stacked"], ["lines", "Lines"]] as const;
@@ -109,7 +109,7 @@ function Spend({ series, by, form, actions, unpriced }: SpendProps) {
 /** A sum of nothing but what has no price is not known. */
 function Known({ cost, rows }: { cost: bigint | null; rows: (Sums | null)[] }) {
   const unpriced = rows.reduce((sum, row) => sum + (row?.unpriced ?? 0), 0);
-  return priceless(cost, unpriced) ? <Unknown what="it has no price" /> : <Money nanos={cost} />;
+  return <Spent nanos={cost} unpriced={unpriced} />;
 }
 
 /** One line of values out of the sums of a series without groups. */

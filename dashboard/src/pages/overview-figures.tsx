@@ -9,7 +9,7 @@ import { change, changeText, plural, share } from "../lib/numbers.ts";
 import { beforeText, spanParams, spanText } from "../lib/span.ts";
 import { largest, type Tokens, tokensOf, tokensTotal, type Total } from "../lib/totals.ts";
 import { Spark } from "../parts/gauge.tsx";
-import { Count, Money } from "../parts/text.tsx";
+import { Count, Money, Spent } from "../parts/text.tsx";
 import type { Overview } from "./overview.tsx";
 
 interface Props {
@@ -42,7 +42,7 @@ export function Sentence({ overview, total, earlier }: Props) {
   const { opening, parts } = most(overview, total);
   return (
     <p class="sentence">
-      <Money nanos={total.cost} /> spent in {spanText(overview.span)}
+      <Spent nanos={total.cost} unpriced={total.unpriced} /> spent in {spanText(overview.span)}
       {ratio !== null && <>, {compared(ratio)} {beforeText(overview.span)}</>}.
       {parts.length > 0 && ` ${opening} `}
       {parts.map(({ name, label, part }, at) => (
@@ -70,7 +70,7 @@ export function Figures({ overview, total, earlier }: Props) {
   return (
     <ul class="figures" aria-label="Sums of this stretch of time">
       <Figure
-        name="Spend" to={href("/exchanges", params)} value={<Money nanos={total.cost} />}
+        name="Spend" to={href("/exchanges", params)} value={<Spent nanos={total.cost} unpriced={total.unpriced} />}
         ratio={change(total.cost, earlier.cost)} values={line((row) => pixels(nanosOf(row.cost_usd)))}
         note={total.charge === null ? "no account was charged" : <>accounts charged <Money nanos={total.charge} /></>}
       />

@@ -8,7 +8,7 @@ import { inOrder } from "../lib/order.ts";
 import { partOf, priceless, type Total } from "../lib/totals.ts";
 import { Bar } from "../parts/gauge.tsx";
 import { Panel } from "../parts/panel.tsx";
-import { Count, Money, Unknown } from "../parts/text.tsx";
+import { Count, Spent } from "../parts/text.tsx";
 
 const SHOWN = 7;
 const TITLES: readonly (readonly [By, string])[] = [
@@ -51,7 +51,7 @@ function Top({ name, rows, total, params }: { name: By; rows: UsageRow[]; total:
             <span class="label">
               {label === null ? <span class="muted">no {name}</span> : <a href={href("/exchanges", { ...params, [name]: label })}>{label}</a>}
             </span>
-            <span class="amount">{priceless(cost, row.unpriced) ? <Unknown what="it has no price" /> : <Money nanos={cost} />}</span>
+            <span class="amount"><Spent nanos={cost} unpriced={row.unpriced} /></span>
             <Bar part={highest === 0n || cost === null ? 0 : Number((cost * 10_000n) / highest) / 10_000} />
             <span class="note">
               {priceless(cost, row.unpriced) ? UNKNOWN : partOf(cost, total.cost)} · <Count value={row.exchanges} short /> requests

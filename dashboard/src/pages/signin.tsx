@@ -2,7 +2,7 @@
 
 import { useEffect, useRef } from "preact/hooks";
 
-import { useDoing } from "../app/load.ts";
+import { useDoing, useEvery } from "../app/load.ts";
 import { look, signIn, type State } from "../app/session.ts";
 import { ThemeSwitch } from "../app/shell.tsx";
 import { Logo } from "../parts/logo.tsx";
@@ -29,11 +29,17 @@ export function SignInPage({ state }: { state: Exclude<State, { is: "in" | "unkn
         </div>
         {state.is === "out" && <SignIn expired={state.expired} />}
         {state.is === "off" && <Off />}
-        {state.is === "unreachable" && <Failure error={new Error(state.why)} again={() => void look()} />}
+        {state.is === "unreachable" && <Unreachable why={state.why} />}
       </div>
       <ThemeSwitch />
     </main>
   );
+}
+
+/** Asked again by itself, for whoever left the page open. */
+function Unreachable({ why }: { why: string }) {
+  useEvery(5, () => void look());
+  return <Failure error={new Error(why)} again={() => void look()} />;
 }
 
 function SignIn({ expired }: { expired: boolean }) {

@@ -5,11 +5,11 @@ import type { ComponentChildren } from "preact";
 import { href } from "../app/router.ts";
 import { share } from "../lib/numbers.ts";
 import { tokensTotal, type Total } from "../lib/totals.ts";
-import { Count, Money } from "../parts/text.tsx";
+import { Count, Money, Spent } from "../parts/text.tsx";
 
 export function SmallFigures({ total, filter, title }: { total: Total; filter: Record<string, string>; title: string }) {
   const figures: [string, string | null, ComponentChildren][] = [
-    ["Spend", null, <Money key="spend" nanos={total.exchanges === 0 ? 0n : total.cost} />],
+    ["Spend", null, <Spent key="spend" nanos={total.exchanges === 0 ? 0n : total.cost} unpriced={total.unpriced} />],
     ["Charged", null, <Money key="charge" nanos={total.charge} />],
     ["Tokens", null, <Count key="tokens" value={tokensTotal(total.tokens)} short />],
     ["Requests", null, <Count key="requests" value={total.exchanges} />],

@@ -9,6 +9,7 @@ import { ENDINGS, type Tone } from "../lib/endings.ts";
 import { brief, exact, fixed, nanosOf, type Nanos } from "../lib/money.ts";
 import * as numbers from "../lib/numbers.ts";
 import { ago, local, ofNanos, utc } from "../lib/time.ts";
+import { priceless } from "../lib/totals.ts";
 import { Icon } from "./icon.tsx";
 
 interface MoneyProps {
@@ -26,6 +27,12 @@ export function Money({ usd, nanos = nanosOf(usd), decimals }: MoneyProps) {
       {decimals === undefined ? brief(nanos) : fixed(nanos, decimals)}
     </span>
   );
+}
+
+/** A sum of costs, of which `unpriced` exchanges have no price: unknown where none of it has one. */
+export function Spent({ nanos, unpriced, decimals }: { nanos: Nanos | null; unpriced: number; decimals?: number }) {
+  if (priceless(nanos, unpriced)) return <Unknown what="it has no price" />;
+  return <Money nanos={nanos} {...(decimals === undefined ? {} : { decimals })} />;
 }
 
 export function Count({ value, short = false }: { value: number | null | undefined; short?: boolean }) {
