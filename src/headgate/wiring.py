@@ -226,7 +226,7 @@ def _sight(settings: Settings, store: Store, snapshots: Snapshots, book: PriceBo
         Since(),
         running=lambda: snapshots.running,
         onlookers=lambda: len(onlookers),
-        open_holds=store.open_holds,
+        count_open_holds=store.count_open_holds,
         clock_ns=time.time_ns,
     )
     offer = Offer(settings.deployments, models.list_models(), price_of_from(book, time.time_ns))

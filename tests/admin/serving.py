@@ -83,7 +83,9 @@ def a_sight(store: MemoryStore, clock: Clock, live: Live | None = None, second: 
     onlookers = Onlookers(snapshots.take, clock, second=second)
     books = Bookkeeping(partial(check_books, store), clock, time.monotonic_ns)
     process = Process("node-1", NOON_NS - 90 * 10**9, DatabaseKind.MEMORY, price_book_view(book))
-    health = Health(process, store, books, Since(), lambda: len(live), lambda: len(onlookers), store.open_holds, clock)
+    health = Health(
+        process, store, books, Since(), lambda: len(live), lambda: len(onlookers), store.count_open_holds, clock
+    )
     openai = registry.by_name("openai")
     offer = Offer(
         [Deployment("main", openai, openai.base_url, Secret("sk-the-credential"))],

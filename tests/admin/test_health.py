@@ -5,7 +5,6 @@ from dataclasses import replace
 from headgate.admin.health import DatabaseKind, price_book_view
 from headgate.config import price_data
 from headgate.errors import Busy
-from headgate.ledger.entries import Hold
 from headgate.pricing.book import PriceBook
 from headgate.records import Bill, Settled
 from headgate.stores.memory import MemoryStore
@@ -34,7 +33,7 @@ async def test_it_is_told_also_while_the_database_cannot_be_asked() -> None:
     class Away(MemoryStore):
         accepting = False
 
-        async def open_holds(self) -> list[Hold]:
+        async def count_open_holds(self) -> int:
             raise Busy("it is away")
 
     view = await a_sight(Away(), Clock()).health.view()

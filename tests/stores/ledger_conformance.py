@@ -93,6 +93,7 @@ class LedgerConformance:
             assert captured.result is Result.DONE
             assert await store.hold("h1") == captured.hold
             assert await store.open_holds() == []
+            assert await store.count_open_holds() == 0
             assert await balances(store) == (10, 0)
 
     async def test_entries_newest_first_and_page_by_page(self, store_factory: StoreFactory) -> None:
@@ -223,7 +224,7 @@ class LedgerConformance:
             assert results.count(Result.DONE) == 31
             assert results.count(Result.INSUFFICIENT_CREDIT) == 169
             assert await balances(store) == (70 * 31 + 69, 70 * 31)
-            assert len(await store.open_holds()) == 31
+            assert len(await store.open_holds()) == await store.count_open_holds() == 31
 
     async def test_of_two_hundred_repeats_one_is_done(self, store_factory: StoreFactory) -> None:
         async with store_factory.open_store() as store:
@@ -245,7 +246,7 @@ class LedgerConformance:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
             assert (await store.submit(a_place("last", 10))).stands
-            assert len(await store.open_holds()) == 21
+            assert len(await store.open_holds()) == await store.count_open_holds() == 21
 
     async def test_a_settlement_and_its_record_are_one(self, store_factory: StoreFactory) -> None:
         async with store_factory.open_store() as store:

@@ -1,7 +1,7 @@
 """How the gateway is, for an operator who wants to know whether its numbers can be trusted."""
 
 import platform
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +13,6 @@ from headgate import __version__
 from headgate.admin.bookkeeping import Bookkeeping, Checked, Since
 from headgate.admin.views import moment
 from headgate.errors import HeadgateError
-from headgate.ledger.entries import Hold
 from headgate.pricing.book import PriceBook
 
 _NS = 1_000_000_000
@@ -113,13 +112,13 @@ class Health:
     since: Since
     running: Callable[[], int]
     onlookers: Callable[[], int]
-    open_holds: Callable[[], Awaitable[Sequence[Hold]]]
+    count_open_holds: Callable[[], Awaitable[int]]
     clock_ns: Callable[[], int]
 
     async def view(self) -> HealthView:
         """How it is now. Never raises: one who asks this has trouble already."""
         try:
-            holds: int | None = len(await self.open_holds())
+            holds: int | None = await self.count_open_holds()
         except HeadgateError:
             holds = None
         process, since = self.process, self.since

@@ -56,6 +56,9 @@ class Ledger(Protocol):
     async def open_holds(self) -> list[Hold]:
         """The holds that are not resolved, oldest first."""
 
+    async def count_open_holds(self) -> int:
+        """How many there are."""
+
     async def entries(
         self, account_id: str | None = None, hold_id: str | None = None, limit: int = 100, before: int | None = None
     ) -> list[tuple[int, Entry]]:

@@ -109,6 +109,12 @@ def open_holds(db: sqlite3.Connection) -> list[Hold]:
     return [hold_of(row) for row in db.execute(f"{_HOLD} WHERE state = 'open' ORDER BY placed_at_ns, hold_id")]
 
 
+def count_open_holds(db: sqlite3.Connection) -> int:
+    """See Ledger."""
+    ((number,),) = db.execute("SELECT count(*) FROM holds WHERE state = 'open'")
+    return int(number)
+
+
 def entries(
     db: sqlite3.Connection, account_id: str | None, hold_id: str | None, limit: int, before: int | None
 ) -> list[tuple[int, Entry]]:

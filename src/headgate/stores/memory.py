@@ -177,6 +177,10 @@ class MemoryLedger:
         open_holds = (hold for hold in self._books.holds.values() if hold.state is HoldState.OPEN)
         return sorted(open_holds, key=lambda hold: (hold.placed_at_ns, hold.hold_id))
 
+    async def count_open_holds(self) -> int:
+        """How many there are."""
+        return len(await self.open_holds())
+
     async def entries(
         self, account_id: str | None = None, hold_id: str | None = None, limit: int = 100, before: int | None = None
     ) -> list[tuple[int, Entry]]:

@@ -57,6 +57,11 @@ class PostgresLedger:
         rest = "WHERE state = 'open' ORDER BY placed_at_ns, hold_id"
         return [hold_of(row) for row in await self._questions.rows(select(HOLD, "holds", rest))]
 
+    async def count_open_holds(self) -> int:
+        """How many there are."""
+        ((number,),) = await self._questions.rows("SELECT count(*) FROM holds WHERE state = 'open'")
+        return int(number)
+
     async def entries(
         self, account_id: str | None = None, hold_id: str | None = None, limit: int = 100, before: int | None = None
     ) -> list[tuple[int, Entry]]:

@@ -162,6 +162,10 @@ class SqliteStore(SqliteAudit):
         """The holds that are not resolved, oldest first."""
         return await self._ask_aside(ledger_sqlite.open_holds)
 
+    async def count_open_holds(self) -> int:
+        """How many there are."""
+        return await self._ask_aside(ledger_sqlite.count_open_holds)
+
     async def entries(
         self, account_id: str | None = None, hold_id: str | None = None, limit: int = 100, before: int | None = None
     ) -> list[tuple[int, Entry]]:
