@@ -22,7 +22,7 @@ from headgate.providers import registry
 from headgate.providers.base import Deployment, Secret
 from headgate.records import Ending, Settled
 from headgate.testing.replay import recordings, replay
-from headgate.testing.upstream import Hang, Received, Script, ScriptedUpstream, chunk, head
+from headgate.testing.upstream import Close, Hang, Received, Script, ScriptedUpstream, chunk, head
 from headgate.usage import Basis
 from tests.e2e.books import GatewayProcess, audited, fill, opened
 from tests.e2e.books import key_text as books_key
@@ -336,6 +336,23 @@ async def test_over_a_bridge_a_create_that_waits_for_its_lane_was_never_sent() -
             first, second = sorted(await gateway.log.all(2), key=lambda record: record.started_at_ns)
         assert len(upstream.requests) == 1
     assert (first.ending, second.ending, second.status) == (Ending.CLIENT_LEFT, Ending.NEVER_SENT, 499)
+
+
+async def test_over_a_bridge_a_provider_that_hangs_up_may_have_cost_something() -> None:
+    def closes(request: Received) -> Script:
+        del request
+        yield Close()
+
+    async with ScriptedUpstream(closes) as upstream:
+        kind = registry.by_name("vllm")
+        async with (
+            serving((Deployment("vllm", kind, kind.root(upstream.url)),)) as gateway,
+            websockets.connect(f"ws://127.0.0.1:{gateway.port}/v1/responses") as socket,
+        ):
+            await socket.send(create(model="vllm/some"))
+            assert json.loads(await socket.recv())["type"] == "response.failed"
+            (record,) = await gateway.log.all(1)
+    assert (record.ending, record.bill.cost_nanos) == (Ending.UPSTREAM_ERROR, None)
 
 
 async def test_realtime_is_metered_by_its_responses() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from headgate.dialects.conversation import conversation_in
 from headgate.dialects.registry import by_name
-from headgate.errors import UpstreamCut, UpstreamUnreachable
+from headgate.errors import UpstreamCut, UpstreamTimeout, UpstreamUnreachable
 from headgate.gateway.bridge import Bridge
 from headgate.gateway.socket import SocketClosed
 from headgate.gateway.upstream import CallAborted, Head, TimeLimits, UpstreamRequest
@@ -206,7 +206,7 @@ async def test_an_end_without_an_id_is_not_remembered() -> None:
 )
 @pytest.mark.parametrize("begun", [False, True])
 async def test_whatever_goes_wrong_is_told_in_its_place(fault: Exception, status: int, *, begun: bool) -> None:
-    failing = streams(sse(created(1)), fault) if begun else FakeCall(fault)
+    failing = streams(sse(created(1)), fault) if begun else FakeCall(fault, sent=False)
     socket, _ = bridge(failing, streams(sse(created(2), completed(2))))
     await socket.send(create(stream_id="a"))
     await socket.send(create(stream_id="a"))
@@ -262,3 +262,20 @@ async def test_a_create_is_held_back_until_its_lane_is_free() -> None:
     await frames(socket, 1)
     assert [socket.holds_back(frame) for frame in (first, second, other)] == [False, True, False]
     await socket.close(1000)
+
+
+async def test_what_was_sent_and_not_answered_is_a_response_that_failed() -> None:
+    socket, _ = bridge(FakeCall(UpstreamTimeout("late")))
+    conversation = conversation_in(by_name("openai.responses"))
+    assert conversation is not None
+    turn = conversation.ask(create(stream_id="a"))
+    assert turn is not None
+    conversation.send(turn)
+    await socket.send(create(stream_id="a"))
+    told = await socket.receive()
+    assert (json.loads(told)["type"], json.loads(told)["response"]["error"]["code"]) == (
+        "response.failed",
+        UpstreamTimeout.code,
+    )
+    assert conversation.hear(told).ends
+    assert turn.began

@@ -112,7 +112,7 @@ class Bridge:
             case _:
                 _log.error("a bridge's stream failed", exc_info=fault)
                 error = HeadgateError("The gateway failed to handle this request.")
-        await self._frames.put(stream.failure(error))
+        await self._frames.put(stream.failure(error, f"resp_{self._new_id()}"))
 
     async def _serve(self, stream: "_Stream") -> None:
         asked = stream.asked
@@ -210,13 +210,17 @@ class _Stream:
             self.over = True
             self.output = _items(jsontext.value_of(jsontext.value_of(data, "response") or b"", "output") or b"")
 
-    def failure(self, error: HeadgateError) -> bytes:
-        """The frame that ends it: of a response that had begun its terminal, else an error in its place."""
+    def failure(self, error: HeadgateError, spare_id: str) -> bytes:
+        """The frame that ends it: the terminal of a response, or an error in the place of one that was never sent.
+
+        What was sent may cost, though it named no id yet: as a mere error it would count as refused, for nothing.
+        """
         told = {"code": error.code, "message": error.message}
-        if not self.response_id:
+        if not self.response_id and not self.sent:
             kind = {"type": "error", "status": error.status, "error": {"type": error.code, **told}}
             return json.dumps(kind | self.lane).encode()
-        response = {"id": self.response_id, "object": "response", "status": "failed", "error": told, "output": []}
+        name = self.response_id or spare_id
+        response = {"id": name, "object": "response", "status": "failed", "error": told, "output": []}
         return json.dumps({"type": "response.failed", "response": response, **self.lane}).encode()
 
 
