@@ -1,6 +1,7 @@
 """What may stand in headgate.toml, as types. `config.py` reads it; whoever a section sets up takes it as it is."""
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -143,11 +144,18 @@ class TracingSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """Raises ValueError for what could not be sent."""
-        if not self.endpoint.startswith(("http://", "https://")):
+        if not self.endpoint.startswith(("http://", "https://")) or not _has_host(self.endpoint):
             raise ValueError("`endpoint`: expected an address, such as http://127.0.0.1:4318")
         for name, value in self.headers.items():
             if not (name.isascii() and name.isprintable() and value.isascii() and value.isprintable()):
                 raise ValueError(f"`headers.{name!a}`: expected visible ASCII characters")
+
+
+def _has_host(address: str) -> bool:
+    try:
+        return bool(urlsplit(address).hostname)
+    except ValueError:  # its text may tell a password
+        return False
 
 
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
