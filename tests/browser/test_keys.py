@@ -63,6 +63,8 @@ async def test_keys_of_one_name_are_told_apart(browser: Browser, tmp_path: Path)
         await ada.open(f"/keys/{new['key_id']}")
         note = page.get_by_role("note").filter(has_text="Other keys have had this name")
         await expect(note.get_by_role("link", name=old["key_id"])).to_be_visible()
+        spend = page.get_by_role("region", name="Spend over time").locator("ul.legend")
+        await expect(spend).to_contain_text("$0.00")  # nothing was asked, which is known
         await ada.open("/budgets")
         await page.get_by_role("button", name="Set a budget").first.click()
         await page.get_by_role("combobox", name="Of", exact=True).select_option(label="a key")

@@ -61,11 +61,13 @@ export function KeyPage({ id }: { id: string }) {
 /** Sums are by name: what is told of one key's spending is that of all that have its name. */
 function Namesakes({ items }: { items: Key[] }) {
   return (
-    <p class="notice" role="note">
-      Other keys have had this name: {items.map((item, at) => (
-        <span key={item.key_id}>{at > 0 && ", "}<a class="mono" href={hrefOf("/keys", item.key_id)}>{item.key_id}</a></span>
-      ))}. The sums and charts here are of all of them; the list of exchanges is of this one alone.
-    </p>
+    <div class="notice" role="note">
+      <p>
+        Other keys have had this name: {items.map((item, at) => (
+          <span key={item.key_id}>{at > 0 && ", "}<a class="mono" href={hrefOf("/keys", item.key_id)}>{item.key_id}</a></span>
+        ))}. The sums and charts here are of all of them; the list of exchanges is of this one alone.
+      </p>
+    </div>
   );
 }
 

@@ -106,10 +106,10 @@ function Spend({ series, by, form, actions, unpriced }: SpendProps) {
   );
 }
 
-/** A sum of nothing but what has no price is not known. */
+/** A sum of nothing but what has no price is not known; that of nothing at all is nothing. */
 function Known({ cost, rows }: { cost: bigint | null; rows: (Sums | null)[] }) {
   const unpriced = rows.reduce((sum, row) => sum + (row?.unpriced ?? 0), 0);
-  return <Spent nanos={cost} unpriced={unpriced} />;
+  return <Spent nanos={rows.every((row) => row === null) ? 0n : cost} unpriced={unpriced} />;
 }
 
 /** One line of values out of the sums of a series without groups. */
