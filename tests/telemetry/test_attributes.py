@@ -1,13 +1,11 @@
 """What is said of an exchange, under either convention, and what is never said."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 
 from headgate.dialects.base import Ask
 from headgate.records import Bill, Ending, Record
-from headgate.telemetry.attributes import Site, common, error_type, of_span, of_tokens, span_name
+from headgate.telemetry.attributes import Site, common, error_type, of_span, span_name
 from headgate.telemetry.semconv import VERSIONS
 from headgate.usage import Basis, Estimate, Usage
 from tests.stores.examples import a_record, any_record
@@ -114,12 +112,6 @@ def test_names_of_spans() -> None:
     assert span_name(RECORD) == "chat gpt-4o"
     assert span_name(a_record(model_asked=None, dialect=None)) == "unknown"
     assert len(span_name(a_record(model_asked="x" * 10_000))) < 300
-
-
-def test_tokens_are_counted_once_and_never_estimated() -> None:
-    assert of_tokens(RECORD) == [("input", 100), ("output", 50)]
-    assert of_tokens(replace(RECORD, counted=False)) == ()
-    assert of_tokens(a_record(usage=Usage(input_tokens=3), estimate=Estimate(9, 9))) == [("input", 3)]
 
 
 @given(any_record)

@@ -1,5 +1,7 @@
 """The conventions' metrics, as the SDK reads them out."""
 
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,8 +25,9 @@ from headgate.telemetry.attributes import Site
 from headgate.telemetry.instruments import Instruments
 from headgate.telemetry.names import Names
 from headgate.telemetry.semconv import VERSIONS
-from headgate.usage import Usage
-from tests.stores.examples import a_record
+from headgate.telemetry.sums import Sums
+from headgate.usage import Basis, Estimate, Usage
+from tests.stores.examples import a_record, some_records
 
 SITES = {"openai": Site("openai", "api.openai.com", 443)}
 SHARED = {
@@ -92,7 +95,28 @@ def test_an_error_is_named() -> None:
     "changes", [{"ending": Ending.NEVER_SENT}, {"billable": False}, {"ending": Ending.GATEWAY_DIED}]
 )
 def test_what_asked_no_model_is_not_measured(changes: dict[str, Any]) -> None:
-    assert not told(a_record(**changes))
+    assert not told(a_record(**changes, counted=False))
+    assert told(a_record(**changes)).keys() == {"gen_ai.client.token.usage"}, "a batch's results, a swept exchange"
+
+
+def test_tokens_are_counted_once_and_never_estimated() -> None:
+    seen = a_record(usage=Usage(input_tokens=3), basis=Basis.PARTIAL, estimate=Estimate(9, 9))
+    ((attributes, *numbers),) = points(told(seen, replace(seen, counted=False))["gen_ai.client.token.usage"])
+    assert (attributes["gen_ai.token.type"], numbers) == ("input", [1, 3])
+
+
+@given(some_records)
+def test_tokens_are_those_of_the_other_sums(seen: list[Record]) -> None:
+    sums, found = Sums(Names(frozenset())), Counter[tuple[Any, Any]]()
+    for record in seen:
+        sums.saw(record)
+    usage = told(*seen).get("gen_ai.client.token.usage")
+    for attributes, _, count in points(usage) if usage is not None else ():
+        found[attributes["gen_ai.response.model"], attributes["gen_ai.token.type"]] += int(count)
+    theirs = Counter[tuple[Any, Any]]()
+    for (_, model, kind), count in sums.tokens.items():
+        theirs[model, kind] += count
+    assert dict(found) == dict(theirs)
 
 
 @given(st.lists(st.integers(0, 2**40), min_size=1, max_size=20))

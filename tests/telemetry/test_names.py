@@ -1,9 +1,12 @@
 """Which names models have in labels, and that clients cannot make more of them than there may be."""
 
+from dataclasses import replace
+
 import pytest
 
 from headgate.records import Ending
 from headgate.telemetry.names import LONGEST, NONE, OTHER, Names
+from headgate.usage import Leg, Usage
 from tests.stores.examples import a_record
 
 KNOWN = frozenset({"gpt-4o", "llama"})
@@ -84,3 +87,13 @@ def test_what_failed_under_any_name_leaves_nothing_behind() -> None:
         assert failed(f"junk-{n}", names=names) == OTHER
     assert not names._served
     assert not names._names
+
+
+def test_what_is_used_is_under_the_models_that_used_it() -> None:
+    inner = Usage(input_tokens=5)
+    advisor = Usage(input_tokens=7, legs=(Leg("iteration", None, inner),))
+    own = Usage(input_tokens=100, legs=(Leg("advisor", "small", advisor), Leg("compaction", None, inner)))
+    record = a_record(served_model="large", usage=own)
+    names = Names(KNOWN)
+    assert list(names.used(record)) == [("large", own), ("small", advisor), ("small", inner), ("large", inner)]
+    assert not list(names.used(replace(record, counted=False)))

@@ -11,7 +11,6 @@ from headgate.dialects.base import Ask
 from headgate.records import Ending, Mark, Record, bears
 from headgate.telemetry import semconv
 from headgate.telemetry.semconv import Convention
-from headgate.usage import Basis
 
 _NS = 1_000_000_000
 _LONGEST = 200
@@ -126,15 +125,6 @@ def _asked(ask: Ask, names: Convention) -> Attributes:
     if ask.service_tier is not None:
         found[names.service_tier_asked] = ask.service_tier[:_LONGEST]
     return found
-
-
-def of_tokens(record: Record) -> Sequence[tuple[str, int]]:
-    """The tokens that a record adds to the usage, by type: reported ones, and each response's once."""
-    usage = record.reading.usage
-    if not record.counted or record.reading.basis is Basis.NONE:
-        return ()
-    kinds = (("input", usage.input_tokens), ("output", usage.output_tokens))
-    return [(kind, count) for kind, count in kinds if count is not None]
 
 
 def _cut(text: str | None) -> str | None:

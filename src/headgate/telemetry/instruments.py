@@ -1,7 +1,8 @@
 """The metrics of OpenTelemetry's conventions for generative AI clients. Needs the extra `otel`.
 
-All exchanges are counted, whether their traces are kept or not. Models have the bounded names of `names.py`. The sums
-are our own: the SDK's instruments clean and hash every attribute each time, which takes fifteen times as long.
+All exchanges are counted, whether their traces are kept or not, and tokens are those of `sums.py`. Models have the
+bounded names of `names.py`. The sums are our own: the SDK's instruments clean and hash every attribute each time, which
+takes fifteen times as long.
 """
 
 from bisect import bisect_left
@@ -12,7 +13,7 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, Histogram, 
 
 from headgate.records import Ending, Record
 from headgate.telemetry import semconv
-from headgate.telemetry.attributes import Attributes, Sites, common, error_type, of_tokens
+from headgate.telemetry.attributes import Attributes, Sites, common, error_type
 from headgate.telemetry.names import Names
 from headgate.telemetry.semconv import Convention
 
@@ -101,18 +102,23 @@ class Instruments:
             self._first_chunk = Spreads(names.first_chunk_metric, first, "s", _SECONDS, _NS, {})
 
     def saw(self, record: Record) -> None:
-        """Count an exchange that was sent to a provider for something that costs."""
-        if record.ending is Ending.NEVER_SENT or record.ending is Ending.GATEWAY_DIED or not record.billable:
-            return
-        model = self._models.of(record)
+        """Count what was reported, once, and time what was sent to a provider for something that costs."""
+        if record.billable and record.ending is not Ending.NEVER_SENT and record.ending is not Ending.GATEWAY_DIED:
+            key = self._key(record, self._models.of(record))
+            self._duration.add(key, record.total_ns)
+            if self._first_chunk is not None and record.streamed and record.first_byte_ns is not None:
+                self._first_chunk.add(key, record.first_byte_ns)
+        for model, usage in self._models.used(record):
+            key = self._key(record, model)
+            for kind, count in (("input", usage.input_tokens), ("output", usage.output_tokens)):
+                if count is not None:
+                    self._tokens.add((*key, kind), count)
+
+    def _key(self, record: Record, model: str) -> Key:
         key = (record.dialect, record.operation, record.provider, model, error_type(record))
         if key not in self._examples:
             self._examples[key] = self._attributes(record, model)
-        self._duration.add(key, record.total_ns)
-        if self._first_chunk is not None and record.streamed and record.first_byte_ns is not None:
-            self._first_chunk.add(key, record.first_byte_ns)
-        for kind, count in of_tokens(record):
-            self._tokens.add((*key, kind), count)
+        return key
 
     def told(self, start_ns: int, now_ns: int) -> Iterator[Metric]:
         """What has been counted since the start; times in nanoseconds since the Unix epoch. In another thread."""

@@ -5,9 +5,11 @@ There are at most `MOST`; the rest is "other". A server that answers to every na
 from those that are known.
 """
 
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from headgate.records import Ending, Record
+from headgate.usage import Usage
 
 MOST = 200
 """Names of models. With a handful of providers it makes for a few thousand samples, which is a scrape of a megabyte."""
@@ -48,6 +50,14 @@ class Names:
             return known
         return self.admitted(asked) if asked in self._known else OTHER
 
+    def used(self, record: Record) -> Iterator[tuple[str, Usage]]:
+        """What a record adds to the sums of tokens, by model: the answer's own usage, and its legs' under theirs."""
+        if record.counted:
+            model, usage = self.of(record), record.reading.usage
+            yield model, usage
+            for leg_model, leg in _legs(usage, None):
+                yield self.admitted(leg_model) if leg_model else model, leg
+
     def admitted(self, name: str) -> str:
         """The name, if it has a place or there is one left for it, or else OTHER."""
         if name in self._names:
@@ -65,3 +75,10 @@ def _asked(record: Record) -> str | None:
     if asked is not None and provider is not None and asked.lower().startswith(f"{provider.lower()}/"):
         return asked[len(provider) + 1 :]
     return asked
+
+
+def _legs(usage: Usage, model: str | None) -> Iterator[tuple[str | None, Usage]]:
+    for leg in usage.legs:
+        leg_model = leg.model or model
+        yield leg_model, leg.usage
+        yield from _legs(leg.usage, leg_model)

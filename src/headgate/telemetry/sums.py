@@ -21,6 +21,8 @@ SECONDS = tuple(10_000_000 * 2**n for n in range(16))
 """Upper bounds of the histograms' buckets in nanoseconds: 0.01 s, doubled up to 327.68 s. The first fourteen are those
 that OpenTelemetry's conventions for generative AI advise."""
 
+_MARKS = tuple(Mark)
+
 
 class Sum(dict[Labels, int]):
     """One number for each set of labels."""
@@ -80,8 +82,10 @@ class Sums:
         for mark in marks(record):
             self.marked.add((provider, mark), 1)
         self._add_money(record, provider, model)
+        for of_model, usage in self._names.used(record):
+            self._add_usage(usage, provider, of_model)
         if record.counted:
-            self._add_tokens(record, provider, model)
+            self._add_estimate(record, provider, model)
         if record.ending is not Ending.NEVER_SENT and record.ending is not Ending.GATEWAY_DIED:
             self.duration.add((provider, model), record.total_ns)
         if record.first_byte_ns is not None and record.status < 400:
@@ -93,10 +97,7 @@ class Sums:
         self.charge_nanos.add((provider, model), bill.charge_nanos)
         self.overrun_nanos.add((provider,), _overrun_nanos(bill))
 
-    def _add_tokens(self, record: Record, provider: str, model: str) -> None:
-        self._add_usage(record.reading.usage, provider, model)
-        for leg_model, usage in _legs(record.reading.usage, None):
-            self._add_usage(usage, provider, self._names.admitted(leg_model) if leg_model else model)
+    def _add_estimate(self, record: Record, provider: str, model: str) -> None:
         reading = record.reading
         if reading.estimate is not None:
             missing = excess(reading.estimate, reading.usage)
@@ -111,16 +112,9 @@ class Sums:
         self.token_parts.add((provider, model, "reasoning"), usage.reasoning_tokens)
 
 
-def _legs(usage: Usage, model: str | None) -> Iterator[tuple[str | None, Usage]]:
-    for leg in usage.legs:
-        leg_model = leg.model or model
-        yield leg_model, leg.usage
-        yield from _legs(leg.usage, leg_model)
-
-
 def marks(record: Record) -> Iterator[str]:
     """What is to be known of an exchange beside its ending: the marks of records, and what became of its money."""
-    for mark in Mark:
+    for mark in _MARKS:
         if bears(record, mark):
             yield str(mark)
     if record.bill.settled is Settled.DISPUTED:
