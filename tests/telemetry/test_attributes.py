@@ -108,6 +108,12 @@ def test_errors(ending: Ending, status: int, error: str | None, told: str | None
     assert common(record, SITES, LATEST).get("error.type") == told
 
 
+def test_the_first_byte_of_a_refusal_is_no_chunk() -> None:
+    name = "gen_ai.response.time_to_first_chunk"
+    assert name not in of_span(a_record(ending=Ending.REFUSED, status=429), None, SITES, LATEST)
+    assert name not in of_span(a_record(streamed=False), None, SITES, LATEST)
+
+
 def test_names_of_spans() -> None:
     assert span_name(RECORD) == "chat gpt-4o"
     assert span_name(a_record(model_asked=None, dialect=None)) == "unknown"

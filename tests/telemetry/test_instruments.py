@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.sdk.metrics import MeterProvider
@@ -85,7 +85,7 @@ def test_the_old_convention_has_two_metrics() -> None:
 
 
 def test_an_error_is_named() -> None:
-    found = told(a_record(ending=Ending.REFUSED, status=429, usage=Usage(), counted=False, streamed=False))
+    found = told(a_record(ending=Ending.REFUSED, status=429, usage=Usage(), counted=False))
     ((attributes, *_),) = points(found["gen_ai.client.operation.duration"])
     assert attributes["error.type"] == "429"
     assert found.keys() == {"gen_ai.client.operation.duration"}
@@ -105,6 +105,14 @@ def test_tokens_are_counted_once_and_never_estimated() -> None:
     assert (attributes["gen_ai.token.type"], numbers) == ("input", [1, 3])
 
 
+def test_names_are_learnt_from_what_is_not_counted_too() -> None:
+    fetched = a_record(billable=False, counted=False)
+    failed = a_record(ending=Ending.UPSTREAM_CUT, served_model=None)
+    ((attributes, *_), *_) = points(told(fetched, failed)["gen_ai.client.token.usage"])
+    assert attributes["gen_ai.response.model"] == "gpt-4o-2024-08-06"
+
+
+@settings(max_examples=50)
 @given(some_records)
 def test_tokens_are_those_of_the_other_sums(seen: list[Record]) -> None:
     sums, found = Sums(Names(frozenset())), Counter[tuple[Any, Any]]()

@@ -44,6 +44,11 @@ def error_type(record: Record) -> str | None:
     return record.error.partition(":")[0] if record.error else str(record.ending)
 
 
+def first_chunk_ns(record: Record) -> int | None:
+    """From the request to the first chunk of a stream, in nanoseconds; None where none came. A refusal is no stream."""
+    return record.first_byte_ns if record.streamed and record.status < 400 else None
+
+
 def span_name(record: Record) -> str:
     """The operation and the model, as the conventions have it."""
     operation = semconv.operation_name(record.dialect, record.operation)
@@ -111,8 +116,9 @@ def _timing(record: Record, names: Convention) -> Attributes:
     found: Attributes = {}
     if names.streamed is not None and record.streamed:
         found[names.streamed] = True
-    if names.first_chunk is not None and record.streamed and record.first_byte_ns is not None:
-        found[names.first_chunk] = record.first_byte_ns / _NS
+    first_ns = first_chunk_ns(record)
+    if names.first_chunk is not None and first_ns is not None:
+        found[names.first_chunk] = first_ns / _NS
     return found
 
 

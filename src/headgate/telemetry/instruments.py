@@ -13,7 +13,7 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, Histogram, 
 
 from headgate.records import Ending, Record
 from headgate.telemetry import semconv
-from headgate.telemetry.attributes import Attributes, Sites, common, error_type
+from headgate.telemetry.attributes import Attributes, Sites, common, error_type, first_chunk_ns
 from headgate.telemetry.names import Names
 from headgate.telemetry.semconv import Convention
 
@@ -103,11 +103,13 @@ class Instruments:
 
     def saw(self, record: Record) -> None:
         """Count what was reported, once, and time what was sent to a provider for something that costs."""
+        own = self._models.of(record)  # whatever is counted of it: names are learnt from every exchange
         if record.billable and record.ending is not Ending.NEVER_SENT and record.ending is not Ending.GATEWAY_DIED:
-            key = self._key(record, self._models.of(record))
+            key = self._key(record, own)
             self._duration.add(key, record.total_ns)
-            if self._first_chunk is not None and record.streamed and record.first_byte_ns is not None:
-                self._first_chunk.add(key, record.first_byte_ns)
+            first_ns = first_chunk_ns(record)
+            if self._first_chunk is not None and first_ns is not None:
+                self._first_chunk.add(key, first_ns)
         for model, usage in self._models.used(record):
             key = self._key(record, model)
             for kind, count in (("input", usage.input_tokens), ("output", usage.output_tokens)):
