@@ -15,7 +15,8 @@ from headgate.ledger.entries import AccountKind, EntryKind
 from headgate.providers import registry
 from headgate.providers.base import Deployment, Secret
 from headgate.records import Ending, Settled
-from headgate.testing.proxy import Direction, Fault, Proxy, proxying
+from headgate.testing.faults import Cut, Faults, Reset, Script, Stall, Trickle
+from headgate.testing.proxy import Direction, Proxy, proxying
 from headgate.usage import Basis
 from tests.e2e.running import ACCESS_SECRET, CREDENTIAL, Running, serving
 from tests.e2e.test_sockets import CREDIT_NANOS, TEXT, Provider, create
@@ -82,16 +83,22 @@ async def settled(gateway: Running, provider: Provider, whole: int) -> list[Endi
     return [record.ending for record in turns]
 
 
+def one_way(direction: Direction, script: Script) -> Faults:
+    return Faults(up=script) if direction is Direction.UP else Faults(down=script)
+
+
 POINTS = [0, 150, 300, 420, 500, 700, 900, 1300]
 """Bytes: in the handshake, in frames' heads, in frames, and between them; a turn is some 600 down and 100 up."""
 
 
 @pytest.mark.parametrize("side", ["client", "provider"])
 @pytest.mark.parametrize("direction", Direction)
-@pytest.mark.parametrize("fault", [Fault.CUT, Fault.RESET])
-async def test_wherever_it_breaks_all_is_settled_once(side: str, direction: Direction, fault: Fault) -> None:
+@pytest.mark.parametrize("fault", [Cut, Reset])
+async def test_wherever_it_breaks_all_is_settled_once(
+    side: str, direction: Direction, fault: type[Cut] | type[Reset]
+) -> None:
     for after in POINTS:
-        faulty = Proxy(fault, direction, after)
+        faulty = Proxy(one_way(direction, (fault(after),)))
         sides = (faulty, Proxy()) if side == "client" else (Proxy(), faulty)
         async with between(*sides) as (gateway, provider):
             whole = await talk(sides[0].port, 3)
@@ -103,8 +110,9 @@ async def test_wherever_it_breaks_all_is_settled_once(side: str, direction: Dire
 
 @pytest.mark.parametrize("piece", [1, 3, 100])
 async def test_frames_in_pieces_are_whole_frames(piece: int) -> None:
-    client_side = Proxy(piece=piece)
-    async with between(client_side, Proxy(piece=piece)) as (gateway, provider):
+    slowly = Faults((Trickle(0, piece),), (Trickle(0, piece),))
+    client_side = Proxy(slowly)
+    async with between(client_side, Proxy(slowly)) as (gateway, provider):
         assert await talk(client_side.port, 1) == 1
         assert await settled(gateway, provider, 1) == [Ending.COMPLETE]
 
@@ -112,7 +120,7 @@ async def test_frames_in_pieces_are_whole_frames(piece: int) -> None:
 @pytest.mark.parametrize("side", ["client", "provider"])
 @pytest.mark.parametrize("direction", Direction)
 async def test_a_stall_is_waited_for(side: str, direction: Direction) -> None:
-    faulty = Proxy(Fault.STALL, direction, 700 if direction is Direction.DOWN else 420)
+    faulty = Proxy(one_way(direction, (Stall(700 if direction is Direction.DOWN else 420),)))
     sides = (faulty, Proxy()) if side == "client" else (Proxy(), faulty)
     async with between(*sides) as (gateway, provider):
         talking = asyncio.create_task(talk(sides[0].port, 3))
