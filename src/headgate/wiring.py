@@ -121,7 +121,8 @@ class StoreRecords:
     async def series(self, wanted: SeriesWanted) -> SeriesFound:
         """The sums step by step. Raises ValueError if there are none by that."""
         by = None if wanted.by is None else GroupBy(wanted.by)
-        of = SeriesOf(Step(wanted.step), wanted.since_ns, wanted.until_ns, by, wanted.top, wanted.name)
+        sums = tuple(name for name in SUMS if wanted.sums is None or name in wanted.sums)
+        of = SeriesOf(Step(wanted.step), wanted.since_ns, wanted.until_ns, by, wanted.top, wanted.name, sums)
         groups = (await self.store.series(of)).groups
         return SeriesFound(SUMS, [Line(group.name, group.others, _as_json(group.rows)) for group in groups])
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headgate.records import Bill, Record
-from headgate.stores.series import Group, Series, SeriesOf
+from headgate.stores.series import Group, Series, SeriesOf, only
 from headgate.stores.spans import Step
-from headgate.stores.summary import GroupBy, UsageRow, in_order, merged, summarise, total
+from headgate.stores.summary import SUMS, GroupBy, UsageRow, in_order, merged, summarise, total
 from headgate.usage import Leg, Usage
 from tests.stores.conformance import write
 from tests.stores.examples import DAY_NS, NOON, a_record, any_record
@@ -91,7 +91,7 @@ def series_by_hand(records: Sequence[Record], of: SeriesOf) -> Series:
     steps = [within(records, start, start + of.step.ns) for start in starts]
 
     def line(name: str | None, rows: Iterable[Sequence[UsageRow]], *, others: bool = False) -> Group:
-        sums = [total(own) for own in rows]
+        sums = only([total(own) for own in rows], of.sums)
         return Group(name, others, tuple(own if any(own.as_json().values()) else None for own in sums))
 
     if of.by is None:
@@ -139,6 +139,7 @@ some_series = st.builds(
     until_ns=st.integers(NOON + HOUR_NS, NOON + 3 * HOUR_NS),
     by=st.none() | st.sampled_from([by for by in GroupBy if by is not GroupBy.DAY]),
     top=st.integers(1, 3),
+    sums=st.sampled_from([SUMS, ("cost_nanos",), ("errors", "input_tokens")]),
 )
 
 

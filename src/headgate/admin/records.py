@@ -28,6 +28,8 @@ class SeriesWanted:
     """How many groups stand by themselves, those that cost most; the others are one."""
     name: str | None = None
     """The only group wanted."""
+    sums: frozenset[str] | None = None
+    """Names of those that are wanted, beside the number of exchanges; None for all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ A series can be some thousands of rows, so its text is made in a thread: the eve
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -33,10 +34,10 @@ async def get_usage(desk: Desk, call: Call) -> Answer:
 async def get_series(desk: Desk, call: Call) -> Answer:
     """What was used and what it cost, minute by minute, hour by hour or day by day."""
     query = call.query
-    wanted = _wanted(query, desk.clock_ns())
     names = _names(given(query.sums))
+    wanted = replace(_wanted(query, desk.clock_ns()), sums=names)
     found = await desk.records.series(wanted)
-    unknown = (names or set()).difference(found.sums)
+    unknown = (names or frozenset()).difference(found.sums)
     if unknown:
         raise BadRequest(f"`sums`: expected some of {', '.join(found.sums)}, not {min(unknown)!r}.", param="sums")
 
@@ -72,11 +73,11 @@ def _wanted(query: Any, now_ns: int) -> SeriesWanted:
     return SeriesWanted(step, first, end, None if by is None else str(by), query.top, name)
 
 
-def _names(sums: str | None) -> set[str] | None:
-    return None if sums is None else set(sums.split(","))
+def _names(sums: str | None) -> frozenset[str] | None:
+    return None if sums is None else frozenset(sums.split(","))
 
 
-def _line(line: Line, names: set[str] | None) -> dict[str, Any]:
+def _line(line: Line, names: frozenset[str] | None) -> dict[str, Any]:
     def told(row: Mapping[str, Any]) -> dict[str, Any]:
         return with_dollars(row if names is None else {name: row[name] for name in row if name in names})
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from headgate.records import Record
-from headgate.stores.series import Series, SeriesOf, by_step, laid_out, ranked
+from headgate.stores.series import Series, SeriesOf, by_step, laid_out, only, ranked
 from headgate.stores.spans import END_NS, Kept, Step
 from headgate.stores.summary import GroupBy, UsageRow, day_of, in_order, merged, rows_of
 
@@ -41,15 +41,13 @@ class Sums:
         """The sums step by step, in all or by group."""
         span = of.first_ns, of.end_ns
         records = list(records)
-        total = by_step((of.step.floor(at), row) for at, row in self._cells(records, *span, None))
-        own = [(of.step.floor(at), row) for at, row in self._cells(records, *span, of.by)] if of.by is not None else []
-        groups = [row.group for row in ranked(merged(row for _, row in own))]
+        total = by_step(_of(of, self._cells(records, *span, None)))
+        cells = list(self._cells(records, *span, of.by)) if of.by is not None else []
+        groups = [row.group for row in ranked(merged(row for _, row in cells))]
         names = groups[: of.top] if of.name is None else [of.name]
-        cells = by_step((at, row) for at, row in own if row.group in names)
+        own = by_step(_of(of, ((at, row) for at, row in cells if row.group in names)))
         others = of.name is None and len(groups) > len(names)
-        return laid_out(
-            of, {at: row for at, rows in total.items() for row in rows.values()}, names, cells, others=others
-        )
+        return laid_out(of, {at: row for at, rows in total.items() for row in rows.values()}, names, own, others=others)
 
     def _cells(
         self, records: Iterable[Record], since_ns: int, until_ns: int, by: GroupBy | None
@@ -62,3 +60,9 @@ class Sums:
         for record in records:
             if since <= record.started_at_ns < until:
                 yield from ((record.started_at_ns, row) for row in rows_of(record, by))
+
+
+def _of(of: SeriesOf, cells: Iterable[tuple[int, UsageRow]]) -> Iterator[tuple[int, UsageRow]]:
+    """With the beginnings of their steps, and the sums that are wanted."""
+    for at, row in cells:
+        yield of.step.floor(at), only([row], of.sums)[0]

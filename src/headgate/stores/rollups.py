@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from headgate.records import Record
 from headgate.stores.records_sql import GROUPS, RECORD, SUMMED
 from headgate.stores.rows import Row, from_row
-from headgate.stores.series import Series, SeriesOf, by_step, laid_out, ranked
+from headgate.stores.series import Series, SeriesOf, by_step, laid_out, only, ranked
 from headgate.stores.spans import COARSEST_FIRST, END_NS, Kept, Part, Step, cover
 from headgate.stores.summary import SUMS, GroupBy, UsageRow, day_of, in_order, leg_rows, merged
 
@@ -33,8 +33,15 @@ NAMED: Mapping[GroupBy | None, str] = {
     None: "''", **{by: f"coalesce('=' || {group}, '')" for by, group in GROUPS.items()}
 }  # fmt: skip
 """What a record's roll-ups are called, as `written_name` does."""
-ADDED = ", ".join(f"CAST(sum({name}) AS BIGINT)" for name in SUMS)
+_SUMS_ADDED = [f"CAST(sum({name}) AS BIGINT)" for name in SUMS]
+ADDED = ", ".join(_SUMS_ADDED)
 """PostgreSQL sums 64-bit integers as decimals."""
+_ABSENT = {name: "NULL" if getattr(UsageRow(None), name) is None else "0" for name in SUMS}
+"""What stands for a sum that is not wanted."""
+_RANKING = ("exchanges", "cost_nanos")
+"""What `ranked` goes by."""
+_MANY = 4
+"""To look a row up costs as much as to pass by so many."""
 _UNROLLED = "unrolled CROSS JOIN records WHERE id = exchange_id AND id >= ''"
 """The order matters to SQLite: it looks up the records of the few. The empty text has PostgreSQL go by the index."""
 ROLLED = "records WHERE NOT EXISTS (SELECT 1 FROM unrolled WHERE id = exchange_id AND id >= '')"
@@ -56,12 +63,12 @@ def series(of: SeriesOf) -> Asking[Series]:
     Where only hours can be told any more, a series of minutes has the sums of an hour in the first of its minutes.
     """
     kept = yield from kept_now()
-    span = _Span(of.first_ns, of.end_ns, None, of.step)
+    span = _Span(of.first_ns, of.end_ns, None, of.step, sums=of.sums)
     if of.name is not None:
         names: list[str | None] = [of.name]
         groups = 0
     elif of.by is not None:
-        cells = yield from _cells(kept, span._replace(by=of.by, step=None))
+        cells = yield from _cells(kept, span._replace(by=of.by, step=None, sums=_RANKING))
         all_ranked = ranked(merged(row for _, row in cells))
         names, groups = [row.group for row in all_ranked[: of.top]], len(all_ranked)
     else:
@@ -72,7 +79,8 @@ def series(of: SeriesOf) -> Asking[Series]:
         found = yield from _steps(kept, span)
         total = {start: row for start, rows in by_step(found).items() for row in rows.values()}
     if names:
-        own = by_step((yield from _steps(kept, span._replace(by=of.by, names=tuple(names)))))
+        few = of.name is not None or groups > _MANY * len(names)
+        own = by_step((yield from _steps(kept, span._replace(by=of.by, names=tuple(names), few=few))))
     return laid_out(of, total, names, own, others=others)
 
 
@@ -84,6 +92,17 @@ class _Span(NamedTuple):
     by: GroupBy | None
     step: Step | None = None
     names: tuple[str | None, ...] | None = None
+    few: bool = False
+    """There are many more names than are wanted, so that theirs are looked up one by one."""
+    sums: tuple[str, ...] = SUMS
+    """Those that are wanted, beside `exchanges`."""
+
+    def added(self, expressions: Sequence[str]) -> str:
+        """SQL for the sums, made of an expression for each; a sum is most of what a row costs."""
+        wanted = {"exchanges", *self.sums}
+        return ", ".join(
+            expression if name in wanted else _ABSENT[name] for name, expression in zip(SUMS, expressions, strict=True)
+        )
 
     def start(self, at: str, unit: int = 1) -> str:
         """SQL for the beginning of the step that something begins in, which says when in so many nanoseconds."""
@@ -136,13 +155,28 @@ def _parts(kept: Kept, since_ns: int, until_ns: int, finest: Step | None) -> tup
 
 def _of_rollups(span: _Span, part: Part, step: Step) -> Asking[list[Cell]]:
     values: list[int | str | None] = [part.since_ns // step.ns, part.until_ns // step.ns]
+    if span.few:
+        source, which = _one_by_one(span, values)
+    else:
+        source, which = "rollups", f"bucket >= ?1 AND bucket < ?2{_among(span, 'name', values)}"
     sql = (
-        f"SELECT {span.start('bucket', step.ns)}, name, {ADDED} FROM rollups WHERE grain = '{step}' "
-        f"AND dimension = '{dimension_of(span.by)}' AND bucket >= ?1 AND bucket < ?2{_among(span, 'name', values)} "
-        "GROUP BY 1, 2"
+        f"SELECT {span.start('bucket', step.ns)}, name, {span.added(_SUMS_ADDED)} FROM {source} "
+        f"WHERE grain = '{step}' AND dimension = '{dimension_of(span.by)}' AND {which} GROUP BY 1, 2"
     )
     rows = yield sql, values
     return [_cell(row) for row in rows]
+
+
+def _one_by_one(span: _Span, values: list[int | str | None]) -> tuple[str, str]:
+    """Where the wanted names' roll-ups are, each found by its key, and the condition; the names' values are added."""
+    first = len(values) + 1
+    values.extend(map(written_name, span.names or ()))
+    own = " UNION ALL ".join(f"SELECT CAST(?{n} AS TEXT) AS own" for n in range(first, len(values) + 1))
+    buckets = (
+        "WITH RECURSIVE count (at) AS (SELECT CAST(?1 AS BIGINT) UNION ALL SELECT at + 1 FROM count WHERE at + 1 < ?2) "
+        "SELECT at FROM count"
+    )
+    return f"({buckets}) AS buckets CROSS JOIN ({own}) AS wanted CROSS JOIN rollups", "bucket = at AND name = own"
 
 
 def _of_records(span: _Span, part: Part, source: str) -> Asking[list[Cell]]:
@@ -151,11 +185,15 @@ def _of_records(span: _Span, part: Part, source: str) -> Asking[list[Cell]]:
     with_legs = yield f"{RECORD.removesuffix('records')}{source} AND legs IS NOT NULL", tuple(values)
     name = NAMED[span.by]
     sql = (
-        f"SELECT {span.start('started_at_ns')}, {name}, {', '.join(SUMMED)} FROM {source}{_among(span, name, values)} "
-        "GROUP BY 1, 2"
+        f"SELECT {span.start('started_at_ns')}, {name}, {span.added(SUMMED)} FROM {source}"
+        f"{_among(span, name, values)} GROUP BY 1, 2"
     )
     rows = yield sql, values
-    legs = ((span.start_of(record), leg) for record in map(from_row, with_legs) for leg in leg_rows(record, span.by))
+    legs = (
+        (span.start_of(record), leg)
+        for record in map(from_row, with_legs)
+        for leg in only(leg_rows(record, span.by), span.sums)
+    )
     return [*map(_cell, rows), *filter(span.has, legs)]
 
 

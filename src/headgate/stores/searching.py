@@ -22,7 +22,7 @@ from headgate.stores.summary import SUMS, GroupBy
 
 WINDOW = 5_000
 """Candidates looked at together: some 30 ms."""
-MOST = 20_000
+MOST = 10_000
 """Candidates looked at for one page."""
 _SELDOM = 50
 """One exchange in so many is taken to end in a given way other than well: endings are not counted."""

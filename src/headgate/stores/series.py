@@ -26,6 +26,8 @@ class SeriesOf:
     """How many groups stand by themselves; the others are summed in one."""
     name: str | None = None
     """The only group wanted."""
+    sums: tuple[str, ...] = SUMS
+    """Those that are wanted, beside `exchanges`; the others are as if nobody had reported them."""
 
     @property
     def first_ns(self) -> int:
@@ -85,6 +87,12 @@ def by_step(cells: Iterable[tuple[int, UsageRow]]) -> dict[int, dict[str | None,
     for start, row in cells:
         sorted_out.setdefault(start, []).append(row)
     return {start: {row.group: row for row in merged(rows)} for start, rows in sorted_out.items()}
+
+
+def only(rows: Iterable[UsageRow], sums: Iterable[str]) -> list[UsageRow]:
+    """The rows with these sums, beside `exchanges`, and no others."""
+    wanted = {"exchanges", *sums}
+    return [UsageRow(row.group, **{name: getattr(row, name) for name in wanted}) for row in rows]
 
 
 def _seen(row: UsageRow | None) -> UsageRow | None:
