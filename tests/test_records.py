@@ -3,7 +3,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from headgate.records import Attempt, Bill, Ending, Mark, PriceLine, Record, Settled, Wanted, disputed
+from headgate.records import Attempt, Bill, Ending, Mark, PriceLine, Record, Settled, Wanted, bears, disputed
 from headgate.usage import Basis, Reading, Usage
 from tests.stores.examples import NOON, a_record
 
@@ -145,3 +145,8 @@ def test_which_records_are_wanted(wanted: Wanted, fits: bool) -> None:
 def test_a_model_is_the_one_asked_for_where_none_served() -> None:
     assert Wanted(model="gpt-4o").fits(a_record(served_model=None))
     assert not Wanted(account="acme").fits(a_record())
+
+
+def test_a_refused_turn_of_a_socket_has_failed_though_its_socket_was_taken() -> None:
+    assert bears(a_record(status=200, ending=Ending.REFUSED), Mark.FAILED)
+    assert not bears(a_record(status=200, ending=Ending.COMPLETE), Mark.FAILED)

@@ -167,6 +167,8 @@ class Trail:
 
 FAILED = frozenset({Ending.UPSTREAM_CUT, Ending.UPSTREAM_ERROR, Ending.GATEWAY_FAILED, Ending.GATEWAY_DIED})
 """Endings that are errors whatever status the client was sent."""
+UNSERVED = FAILED | {Ending.REFUSED}
+"""Those, and a refusal: a turn on a socket that its provider refused has no status of its own."""
 UNSENT = frozenset({Ending.NEVER_SENT, Ending.REFUSED})
 """Endings without usage to speak of: no upstream took the request on."""
 INFERRED = frozenset({Basis.ESTIMATED, Basis.PARTIAL})
@@ -194,7 +196,7 @@ def bears(record: Record, mark: Mark) -> bool:
     cancelled = ending is Ending.CLIENT_LEFT or (ending is Ending.NEVER_SENT and record.status == 499)
     match mark:
         case Mark.FAILED:
-            return not cancelled and (record.status >= 400 or ending in FAILED)
+            return not cancelled and (record.status >= 400 or ending in UNSERVED)
         case Mark.CANCELLED:
             return cancelled
         case Mark.ESTIMATED:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from headgate.records import FAILED, INFERRED, UNPRICED, UNSENT, Mark
+from headgate.records import INFERRED, UNPRICED, UNSENT, UNSERVED, Mark
 from headgate.stores.rows import COLUMNS, COUNTS
 from headgate.stores.summary import GroupBy
 from headgate.usage import Basis
@@ -40,7 +40,7 @@ _CANCELLED = "(ending = 'client_left' OR ending = 'never_sent' AND status = 499)
 NOT_WELL = "ending <> 'complete'"
 """Of an index as well: most exchanges end well."""
 MARKS: Mapping[Mark, str] = {
-    Mark.FAILED: f"(NOT {_CANCELLED} AND (status >= 400 OR {_one_of('ending', FAILED)}))",
+    Mark.FAILED: f"(NOT {_CANCELLED} AND (status >= 400 OR {_one_of('ending', UNSERVED)}))",
     Mark.CANCELLED: _CANCELLED,
     Mark.ESTIMATED: f"(counted AND {_one_of('basis', INFERRED)})",
     Mark.UNMETERED: f"(billable AND basis = '{Basis.NONE}' AND {_SENT})",

@@ -285,6 +285,15 @@ CREATE TABLE entry_sums (
 """,
 )
 
+_REFUSED = (
+    "DROP INDEX records_failed",
+    """
+CREATE INDEX records_failed ON records (started_at_ns) WHERE
+    (NOT (ending = 'client_left' OR ending = 'never_sent' AND status = 499) AND (status >= 400
+        OR ending IN ('gateway_died', 'gateway_failed', 'refused', 'upstream_cut', 'upstream_error')))
+""",
+)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     (
         "CREATE TABLE schema_version (version INTEGER NOT NULL PRIMARY KEY) STRICT",
@@ -303,6 +312,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
     _ARRIVALS,
     _ROLLUPS,
     _PAGES,
+    _REFUSED,
 )
 """The statements that lead from version n to n + 1, at index n."""
 
