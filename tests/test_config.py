@@ -7,7 +7,7 @@ import pytest
 from headgate.config import access_secret, default_database, load, price_data
 from headgate.errors import ConfigError
 from headgate.pricing.markup import Markup
-from headgate.providers.base import OnClientGone
+from headgate.providers.base import OnClientGone, TimeLimits
 from headgate.sections import AuditSection, BodiesRule
 
 
@@ -58,6 +58,23 @@ idle_seconds = 5
 def test_keys_of_the_clients_own_are_off_unless_asked_for(tmp_path: Path) -> None:
     settings = load(write(tmp_path, "[providers.openai]\nclient_keys = true\n[providers.groq]\napi_key = 'k'"), {})
     assert [(d.client_keys, d.credential is None) for d in settings.deployments] == [(True, True), (False, False)]
+
+
+def test_a_providers_own_limits_stand_in_for_the_general_ones(tmp_path: Path) -> None:
+    text = """
+[limits]
+connect_seconds = 3
+total_seconds = 900.5
+[providers.openai]
+[providers.groq.limits]
+connect_seconds = 1
+idle_seconds = 7
+"""
+    limits = {deployment.name: deployment.limits for deployment in load(write(tmp_path, text), {}).deployments}
+    assert limits == {
+        "openai": TimeLimits(connect=3, first_byte=600, idle=300, total=900.5),
+        "groq": TimeLimits(connect=1, first_byte=600, idle=7, total=900.5),
+    }
 
 
 def test_options_and_secrets(tmp_path: Path) -> None:
@@ -134,6 +151,11 @@ def test_a_file_without_providers_leaves_the_environments(tmp_path: Path) -> Non
             "`providers.openai.client_keys`: expected no key of ours",
         ),
         ("[limits]\nidle_seconds = 'long'", "$.limits.idle_seconds"),
+        ("[limits]\ntotal_seconds = 0", "$.limits.total_seconds"),
+        ("[limits]\nidle_seconds = nan", "$.limits.idle_seconds"),
+        ("[limits]\nconnect_seconds = 1e9", "$.limits.connect_seconds"),
+        ("[providers.openai.limits]\nidle = 1", "`providers.openai`: Object contains unknown field `idle`"),
+        ("[providers.openai.limits]\nidle_seconds = -1", "$.limits.idle_seconds"),
         ("[keys]\na = 'short'", "`keys.a`: expected at least 16 characters"),
         ("[providers.'a/b']\nkind = 'openai'", "`providers.a/b`: expected a name"),
         (

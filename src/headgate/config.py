@@ -87,7 +87,7 @@ def load(path: Path | None, env: Mapping[str, str] | None = None, listen: str | 
     file, source = (_unwritten(env), "the environment") if path is None else (_parse(path, env), str(path))
     if listen is not None:
         file, source = msgspec.structs.replace(file, listen=listen), "--listen"
-    deployments = tuple(_deployment(name, section, source) for name, section in file.providers.items())
+    deployments = tuple(_deployment(name, section, file.limits, source) for name, section in file.providers.items())
     return _settings(file, deployments or tuple(registry.from_environment(env)), source)
 
 
@@ -268,7 +268,7 @@ def _refuse_loops(deployments: tuple[Deployment, ...], host: str, port: int, sou
             )
 
 
-def _deployment(name: str, section: ProviderSection, source: str) -> Deployment:
+def _deployment(name: str, section: ProviderSection, limits: LimitsSection, source: str) -> Deployment:
     where = f"{source}: `providers.{name}"
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{where}`: expected a name of lower-case letters, digits, '.', '_' and '-'")
@@ -297,6 +297,7 @@ def _deployment(name: str, section: ProviderSection, source: str) -> Deployment:
         on_client_gone=section.on_client_gone or provider.on_client_gone,
         client_keys=section.client_keys,
         websocket=section.websocket,
+        limits=limits.of_upstreams(section.limits),
         options=options,
         secrets={name: Secret(text) for name, text in secrets.items()} | _read_secrets(files, f"{where}.options"),
     )

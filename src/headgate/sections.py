@@ -6,8 +6,20 @@ from urllib.parse import urlsplit
 import msgspec
 
 from headgate.dialects.bound import DEFAULT_OUTPUT
-from headgate.providers.base import OnClientGone
+from headgate.providers.base import OnClientGone, TimeLimits
 from headgate.settlement import OnUpstreamFailure
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=7 * 86_400)]
+"""A time that something may take: up to a week, which is more than any timer here is meant for."""
+
+
+class UpstreamLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[providers.NAME.limits]`: how long one provider may take, each in the place of the one in `[limits]`."""
+
+    connect_seconds: Seconds | None = None
+    first_byte_seconds: Seconds | None = None
+    idle_seconds: Seconds | None = None
+    total_seconds: Seconds | None = None
 
 
 class ProviderSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,18 +39,27 @@ class ProviderSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     websocket: bool = True
     models: tuple[str, ...] = ()
     """Further model names that this deployment serves."""
+    limits: UpstreamLimits = UpstreamLimits()
 
 
 class LimitsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[limits]`: seconds, and MiB."""
 
-    connect_seconds: float = 10.0
-    first_byte_seconds: float = 600.0
-    idle_seconds: float = 300.0
+    connect_seconds: Seconds = 10.0
+    first_byte_seconds: Seconds = 600.0
+    idle_seconds: Seconds = 300.0
+    total_seconds: Seconds = 3600.0
+    """A provider's answer, from connecting to its last byte."""
     stop_seconds: float = 30.0
     drain_seconds: float = 60.0
     drain_mib: int = 64
     max_body_mib: int = 64
+
+    def of_upstreams(self, own: UpstreamLimits | None = None) -> TimeLimits:
+        """How long a provider may take that has these limits of its own."""
+        given = {} if own is None else {name: value for name, value in msgspec.structs.asdict(own).items() if value}
+        limits = msgspec.structs.replace(self, **given)
+        return TimeLimits(limits.connect_seconds, limits.first_byte_seconds, limits.idle_seconds, limits.total_seconds)
 
 
 class AccessSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -46,7 +46,6 @@ from headgate.gateway.sessions import Sessions
 from headgate.gateway.settle import Books, Settler
 from headgate.gateway.sweep import Keeper, Lease
 from headgate.gateway.tariff import Tariff
-from headgate.gateway.upstream import TimeLimits
 from headgate.net.asgi import Application, Asgi, Lifecycle
 from headgate.net.client import HttpUpstream
 from headgate.net.connection_dial import tls_context
@@ -244,8 +243,7 @@ def _admin(settings: Settings, store: Store, secret: bytes, book: PriceBook, *, 
 
 def _forwarder(settings: Settings, upstream: HttpUpstream) -> Forwarder:
     limits = settings.limits
-    time_limits = TimeLimits(limits.connect_seconds, limits.first_byte_seconds, limits.idle_seconds)
-    bounds = Bounds(time_limits, limits.drain_seconds, Patience(limits.drain_mib * _MIB))
+    bounds = Bounds(limits.of_upstreams(), limits.drain_seconds, Patience(limits.drain_mib * _MIB))
     credentials = Tokens(upstream, time.time)
     return Forwarder(upstream, bounds, credentials=credentials, trailers=Trailers(settings.holds.trailers))
 

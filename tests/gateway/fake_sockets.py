@@ -10,7 +10,8 @@ from typing import Any
 from headgate.gateway.request import Request
 from headgate.gateway.sessions import Sessions
 from headgate.gateway.socket import BinaryFrame, Refusal, SocketClosed
-from headgate.gateway.upstream import Headers, TimeLimits, UpstreamRequest
+from headgate.gateway.upstream import Headers, UpstreamRequest
+from headgate.providers.base import TimeLimits
 from headgate.records import Record
 from tests.gateway.fakes import BEARER, Stage
 

@@ -13,8 +13,8 @@ from headgate.dialects.registry import by_name
 from headgate.errors import UpstreamCut, UpstreamTimeout, UpstreamUnreachable
 from headgate.gateway.bridge import Bridge
 from headgate.gateway.socket import SocketClosed
-from headgate.gateway.upstream import CallAborted, Head, TimeLimits, UpstreamRequest
-from headgate.providers.base import Origin
+from headgate.gateway.upstream import CallAborted, Head, UpstreamRequest
+from headgate.providers.base import Origin, TimeLimits
 from headgate.testing.replay import recordings
 from tests.gateway.fakes import JSON, SSE, FakeCall, FakeUpstream, Step
 

@@ -13,8 +13,8 @@ from headgate.gateway.holder import NOBODY
 from headgate.gateway.live import Running
 from headgate.gateway.locate import locate
 from headgate.gateway.request import Opening, Request
-from headgate.gateway.upstream import Head, TimeLimits
-from headgate.providers.base import OnClientGone, Secret
+from headgate.gateway.upstream import Head
+from headgate.providers.base import OnClientGone, Secret, TimeLimits
 from headgate.records import Ending
 from headgate.routing.models import Route
 

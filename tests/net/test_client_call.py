@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -288,6 +289,59 @@ async def test_a_long_stream_of_short_silences_is_none() -> None:
     async with serve(script) as server, calling() as upstream:
         _, body = await fetch(upstream.open(ask(server.origin, first_byte=0.5, idle=0.5)))
         assert body == b"a" * 8
+
+
+@on_each_loop
+async def test_a_stream_of_short_silences_has_an_end_all_the_same() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.answer(CHUNKED)
+        with suppress(ConnectionError):
+            while True:
+                await asyncio.sleep(0.02)
+                await wire.send(b"1\r\na\r\n")
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin, first_byte=0.5, idle=0.5, total=0.3))
+        await call.head()
+        error = await fails(UpstreamTimeout, read_all(call))
+        assert str(error) == "The provider did not finish its answer in time."
+
+
+@pytest.mark.parametrize("says", [(), (CHUNKED, b"1\r\na\r\n")], ids=["before the head", "in the body"])
+@on_each_loop
+async def test_all_of_it_has_a_limit_while_nobody_looks(says: tuple[bytes, ...]) -> None:
+    async def script(wire: Wire) -> None:
+        await wire.answer(*says)
+        assert await wire.ended()
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin, first_byte=0.1, idle=0.02, total=0.05))
+        if says:
+            await call.head()
+            assert await call.read() == b"a"
+        while call._failure is None:
+            await asyncio.sleep(0.01)
+        await fails(UpstreamTimeout, call.read())
+
+
+@on_each_loop
+async def test_an_answer_that_has_come_whole_may_be_read_at_leisure() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.answer(CHUNKED, b"1\r\na\r\n0\r\n\r\n")
+        assert await wire.ended()
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin, total=0.1))
+        await call.head()
+        await asyncio.sleep(0.2)
+        assert await read_all(call) == b"a"
+
+
+@on_each_loop
+async def test_connecting_is_a_part_of_it() -> None:
+    async with black_hole() as hole, calling() as upstream:
+        error = await fails(UpstreamUnreachable, upstream.open(ask(hole, connect=60.0, total=0.02)).head())
+        assert str(error) == "Connecting to the provider took too long."
 
 
 @on_each_loop

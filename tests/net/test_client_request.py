@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.errors import BadRequest
-from headgate.gateway.upstream import TimeLimits, UpstreamRequest
+from headgate.gateway.upstream import UpstreamRequest
 from headgate.net.client_request import request_head
-from headgate.providers.base import Origin
+from headgate.providers.base import Origin, TimeLimits
 
 ORIGIN = Origin(tls=True, host="api.test", port=443)
 PLAIN = UpstreamRequest(

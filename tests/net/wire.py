@@ -17,10 +17,10 @@ from typing import Any, cast
 import pytest
 import uvloop
 
-from headgate.gateway.upstream import Call, Head, TimeLimits, UpstreamRequest
+from headgate.gateway.upstream import Call, Head, UpstreamRequest
 from headgate.net.client import HttpUpstream
 from headgate.net.connection_dial import tls_context
-from headgate.providers.base import Origin
+from headgate.providers.base import Origin, TimeLimits
 
 TLS = Path(__file__).parent / "tls"
 """authority.pem signs server.pem, for localhost and 127.0.0.1, from 2020 to 2120. Its key was thrown away."""

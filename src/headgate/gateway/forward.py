@@ -23,11 +23,10 @@ from headgate.gateway.upstream import (
     CallAborted,
     Clearance,
     Credentials,
-    TimeLimits,
     Upstream,
     UpstreamRequest,
 )
-from headgate.providers.base import Deployment, OnClientGone, Outbound
+from headgate.providers.base import Deployment, OnClientGone, Outbound, TimeLimits
 from headgate.records import Attempt
 from headgate.routing.models import Route
 
@@ -62,9 +61,9 @@ def prepare(
 ) -> Outgoing:
     """The request as it goes on: the client's own bytes, apart from the two named edits (architecture, 1 and 2).
 
-    `at_ns` is the wall clock, for a credential that signs the request: it comes last, over what is sent. Without
-    `ask_usage` the second edit is left out, for a deployment that refuses it. With a `trace` the request names the
-    exchange as what it is a part of.
+    `limits` hold where the deployment has none of its own. `at_ns` is the wall clock, for a credential that signs the
+    request: it comes last, over what is sent. Without `ask_usage` the second edit is left out, for a deployment that
+    refuses it. With a `trace` the request names the exchange as what it is a part of.
     """
     request, place, ask, deployment = admission.request, admission.place, admission.ask, route.deployment
     path, body, strip, asking = place.path, request.body, None, None
@@ -97,7 +96,7 @@ def prepare(
         target=outbound.target,
         headers=[*outbound.headers, *credential],
         body=body,
-        limits=limits,
+        limits=deployment.limits or limits,
     )
     return Outgoing(outgoing, strip, asks=asking is not None)
 

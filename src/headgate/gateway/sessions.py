@@ -20,8 +20,8 @@ from headgate.gateway.record import Reached
 from headgate.gateway.request import Opening, Request
 from headgate.gateway.session import Line, Session
 from headgate.gateway.socket import ClientSocket, Refusal, SocketClosed, Sockets
-from headgate.gateway.upstream import TimeLimits, UpstreamRequest
-from headgate.providers.base import Deployment, Outbound
+from headgate.gateway.upstream import UpstreamRequest
+from headgate.providers.base import Deployment, Outbound, TimeLimits
 from headgate.records import Ending
 from headgate.routing.models import Route
 
@@ -61,7 +61,8 @@ class Sessions:
             return
         if line is None:
             return
-        session = Session(self.gateway, line, self.drain_seconds, self.limits.idle, unused_seconds=self.unused_seconds)
+        idle = (line.deployment.limits or self.limits).idle
+        session = Session(self.gateway, line, self.drain_seconds, idle, unused_seconds=self.unused_seconds)
         self._running.add(session)
         try:
             await session.run()
@@ -142,7 +143,8 @@ class Sessions:
             self.gateway.door.others(request) if deployment.client_keys else deployment.credential_headers(outbound)
         )
         headers = [*outbound.headers, *credential]
-        return UpstreamRequest(b"GET", deployment.origin, outbound.host, outbound.target, headers, b"", self.limits)
+        limits = deployment.limits or self.limits
+        return UpstreamRequest(b"GET", deployment.origin, outbound.host, outbound.target, headers, b"", limits)
 
     async def _refuse(
         self,

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from headgate.providers.base import Deployment, Origin
+from headgate.providers.base import Deployment, Origin, TimeLimits
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -18,15 +18,6 @@ Clearance = Callable[[], Awaitable[None]]
 
 class CallAborted(Exception):
     """Raised by a Call's pending and later awaits after `abort`. Not an error: someone asked for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class TimeLimits:
-    """Seconds. Each is its own clock: connecting, then waiting for the head, then silence between chunks."""
-
-    connect: float = 10.0
-    first_byte: float = 600.0
-    idle: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)

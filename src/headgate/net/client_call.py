@@ -38,6 +38,7 @@ class HttpCall:
         "_reused",
         "_timer",
         "_timer_at",
+        "_total_at",
         "_waiter",
         "sent",
     )
@@ -71,6 +72,7 @@ class HttpCall:
         self._deadline = inf
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
+        self._total_at = self._loop.time() + request.limits.total
 
     def begin(self) -> None:
         """Send the request on an idle connection, or dial."""
@@ -143,7 +145,8 @@ class HttpCall:
         self.failed(error)
 
     def _dial(self) -> None:
-        dialling = self._pool.dial(self._request.origin, self._request.limits.connect)
+        limits = self._request.limits
+        dialling = self._pool.dial(self._request.origin, min(limits.connect, limits.total))
         if self._clearance is not None:
             cleared = self._loop.create_task(_cleared(dialling, self._clearance))
             cleared.add_done_callback(partial(_unless_cleared, dialling))
@@ -208,11 +211,11 @@ class HttpCall:
             self._waiter.set_result(None)
 
     def _limit(self, seconds: float) -> None:
-        """Whoever waits, waits no longer than this from now on.
+        """Whoever waits, waits no longer than this from now on, nor than the call may take in all.
 
         The one timer is re-armed only where it would be late; for every chunk after that, this is an assignment.
         """
-        self._deadline = self._loop.time() + seconds
+        self._deadline = min(self._loop.time() + seconds, self._total_at)
         if self._timer is not None and self._timer_at > self._deadline:
             self._timer.cancel()
             self._timer = None
@@ -224,14 +227,21 @@ class HttpCall:
         self._timer = self._loop.call_at(self._timer_at, self._on_timer)
 
     def _on_timer(self) -> None:
-        if self._loop.time() < self._deadline:
+        now = self._loop.time()
+        if now < self._deadline:
             self._arm()
             return
         self._timer = None
         if self._response.head is None:
             self.failed(UpstreamTimeout("The provider did not begin to answer in time."))
+        elif now >= self._total_at:  # unless all of it has come, and is only yet to be read
+            if not self._response.complete:
+                self.failed(UpstreamTimeout("The provider did not finish its answer in time."))
         elif self._waiter is not None and not self._waiter.done():
             self.failed(UpstreamTimeout("The provider fell silent in the middle of its answer."))
+        elif self._total_at < inf:  # nobody waits: a client is slow to take what there is
+            self._deadline = self._total_at
+            self._arm()
 
 
 async def _cleared(dialling: asyncio.Task[Connection], clearance: Clearance) -> Connection:

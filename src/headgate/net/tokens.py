@@ -11,10 +11,10 @@ from math import inf
 from urllib.parse import urlsplit
 
 from headgate.errors import HeadgateError, UpstreamUnreachable
-from headgate.gateway.upstream import Call, CallAborted, TimeLimits, Upstream, UpstreamRequest
+from headgate.gateway.upstream import Call, CallAborted, Upstream, UpstreamRequest
 from headgate.net.aws_chain import Chain
 from headgate.net.rs256 import sign
-from headgate.providers.base import ACCESS_TOKEN, Deployment, Grant, Origin
+from headgate.providers.base import ACCESS_TOKEN, Deployment, Grant, Origin, TimeLimits
 from headgate.providers.grants import Token, read_token
 
 _EARLY = 300

@@ -41,6 +41,20 @@ class OnClientGone(Enum):
     """Read on within bounds for the provider's own figure."""
 
 
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """Seconds. Each is its own clock: connecting, waiting for the head, silence between chunks, and all of it.
+
+    They are an attempt's: another one has its own.
+    """
+
+    connect: float = 10.0
+    first_byte: float = 600.0
+    idle: float = 300.0
+    total: float = 3600.0
+    """From the beginning, connecting included, to the last byte of the answer; inf where nothing bounds it."""
+
+
 class Secret:
     """A credential that does not print itself."""
 
@@ -202,6 +216,8 @@ class Deployment:
     secrets: Mapping[str, Secret] = field(default_factory=dict, hash=False)
     websocket: bool = True
     """Upgrades go on to it, for the dialects that its provider speaks over WebSocket."""
+    limits: TimeLimits | None = None
+    """How long it may take; None where the gateway's own limits hold."""
 
     def speaks_socket(self, dialect: str) -> bool:
         """Whether that dialect is spoken with it over WebSocket."""
