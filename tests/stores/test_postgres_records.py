@@ -72,7 +72,7 @@ async def test_a_question_uses_its_index(postgres: PostgresDatabase, question: s
         (Wanted(model="rare"), ["records_by_model"]),
         (Wanted(account="acme"), ["records_by_account"]),
         (Wanted(key="team-7"), ["records_by_key", "records_by_key_id"]),
-        (Wanted(ending=Ending.REFUSED), ["records_by_ending"]),
+        (Wanted(ending=Ending.INCOMPLETE), ["records_by_ending"]),
         (Wanted(mark=Mark.FAILED), ["records_failed"]),
         (Wanted(mark=Mark.CANCELLED), ["records_cancelled"]),
         (Wanted(mark=Mark.ESTIMATED), ["records_estimated"]),
