@@ -123,11 +123,11 @@ class StoreRecords:
         sums = tuple(name for name in SUMS if wanted.sums is None or name in wanted.sums)
         of = SeriesOf(Step(wanted.step), wanted.since_ns, wanted.until_ns, by, wanted.top, wanted.name, sums)
         groups = (await self.store.series(of)).groups
-        return SeriesFound(SUMS, [Line(group.name, group.others, _as_json(group.rows)) for group in groups])
+        return SeriesFound(SUMS, [Line(group.name, group.others, _told(group.rows, sums)) for group in groups])
 
 
-def _as_json(rows: Iterable[UsageRow | None]) -> Iterator[Mapping[str, Any] | None]:
-    return (None if row is None else row.as_json() for row in rows)
+def _told(rows: Iterable[UsageRow | None], sums: Sequence[str]) -> Iterator[Mapping[str, Any] | None]:
+    return (None if row is None else {name: getattr(row, name) for name in sums} for row in rows)
 
 
 @dataclass(frozen=True, slots=True)

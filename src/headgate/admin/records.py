@@ -43,9 +43,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class SeriesFound:
-    """Lines of sums, and the sums' names."""
+    """Lines of the sums that were wanted."""
 
     sums: Sequence[str]
+    """The names of all that there are."""
     lines: Sequence[Line]
 
 

@@ -4,7 +4,6 @@ A series can be some thousands of rows, so its text is made in a thread: the eve
 """
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -48,7 +47,7 @@ async def get_series(desk: Desk, call: Call) -> Answer:
             "since": moment(wanted.since_ns),
             "until": moment(wanted.until_ns),
             "starts": [moment(at) for at in range(wanted.since_ns, wanted.until_ns, _STEP_NS[wanted.step])],
-            "groups": [_line(line, names) for line in found.lines],
+            "groups": [_line(line) for line in found.lines],
         }
         return msgspec.Raw(msgspec.json.encode(value))
 
@@ -77,9 +76,6 @@ def _names(sums: str | None) -> frozenset[str] | None:
     return None if sums is None else frozenset(sums.split(","))
 
 
-def _line(line: Line, names: frozenset[str] | None) -> dict[str, Any]:
-    def told(row: Mapping[str, Any]) -> dict[str, Any]:
-        return with_dollars(row if names is None else {name: row[name] for name in row if name in names})
-
-    rows = [None if row is None else told(row) for row in line.rows]
+def _line(line: Line) -> dict[str, Any]:
+    rows = [None if row is None else with_dollars(row) for row in line.rows]
     return {"name": line.name, "others": line.others, "rows": rows}

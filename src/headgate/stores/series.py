@@ -76,7 +76,7 @@ def laid_out(
         Group(name, others=False, rows=tuple(_seen(cells.get(at, {}).get(name)) for at in starts)) for name in names
     ]
     if others:
-        rest = (_seen(_less(total.get(at), cells.get(at, {}).values())) for at in starts)
+        rest = (_seen(_less(total.get(at), cells.get(at, {}).values(), of.sums)) for at in starts)
         groups.append(Group(None, others=True, rows=tuple(rest)))
     return Series(starts, tuple(groups))
 
@@ -99,13 +99,13 @@ def _seen(row: UsageRow | None) -> UsageRow | None:
     return row if row is not None and any(getattr(row, name) for name in SUMS) else None
 
 
-def _less(total: UsageRow | None, shown: Iterable[UsageRow]) -> UsageRow | None:
+def _less(total: UsageRow | None, shown: Iterable[UsageRow], sums: Iterable[str]) -> UsageRow | None:
     """What is left of a total. What it knows, the others know: 0 if those shown make up all of it."""
     if total is None:
         return None
     parts = list(shown)
     left: dict[str, Any] = {}
-    for name in SUMS:
+    for name in {"exchanges", *sums}:
         whole = getattr(total, name)
         left[name] = None if whole is None else whole - sum(getattr(part, name) or 0 for part in parts)
     return UsageRow(None, **left)
