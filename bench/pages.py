@@ -29,6 +29,7 @@ from headgate.admin.terms import KeyTerms
 from headgate.config import access_secret, load
 from headgate.ledger.commands import Capture, Place
 from headgate.net.server import bind
+from headgate.wiring_store import Store
 from tests.postgres_server import PostgresDatabase, running_server
 
 ADMIN_KEY = "an admin key for the benchmark"
@@ -158,7 +159,7 @@ async def _keys(office: Office) -> None:
             await office.put_budget(Scope.KEY, key.key_id, Window.MONTH, 10**12)
 
 
-async def write_on(store: wiring.Store) -> None:
+async def write_on(store: Store) -> None:
     """Write records and settlements until it is cancelled."""
     sample = filling.a_sample()
     number = 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from headgate import wiring
+from headgate import wiring_edition
 from headgate.admin.deeds import Deeds
 from headgate.audit.deeds import Deed
 from headgate.config import load
@@ -17,14 +17,8 @@ from headgate.net import client, connection_dial, websocket_client
 from headgate.net.asgi import Application
 from headgate.stores.memory import MemoryStore
 from headgate.stores.sqlite import SqliteStore
-from headgate.wiring import build, make_redactor, new_exchange_id
+from headgate.wiring import build
 from tests.stores.examples import a_record
-
-
-def test_ids_sort_by_time_and_do_not_repeat() -> None:
-    ids = [new_exchange_id() for _ in range(1000)]
-    assert len(set(ids)) == 1000
-    assert [i[:15] for i in ids] == sorted(i[:15] for i in ids)
 
 
 async def test_the_settings_choose_the_store(tmp_path: Path) -> None:
@@ -32,7 +26,7 @@ async def test_the_settings_choose_the_store(tmp_path: Path) -> None:
     path.write_text(f'database = "{tmp_path}/records.db"\n[providers.openai]\napi_key = "k"\nmodels = ["my-tuned"]\n')
     assembly = build(load(path, {}))
     assert isinstance(assembly.store, SqliteStore)
-    assert ("my-tuned", "openai") in assembly.models.list_models()
+    assert ("my-tuned", "openai") in assembly.application.editions.now.gateway.models.list_models()
     await assembly.application.stop()
     assert (tmp_path / "records.db").exists()
 
@@ -49,40 +43,8 @@ async def test_without_a_rule_no_exchange_meets_a_scribe(tmp_path: Path) -> None
         path = tmp_path / "headgate.toml"
         path.write_text(f'database = "{tmp_path}/records.db"\n[providers.openai]\napi_key = "k"\n{text}')
         application = build(load(path, {})).application
-        assert (application._gateway.scribe is not None) is there
+        assert (application.editions.now.gateway.scribe is not None) is there
         await application.stop()
-
-
-def test_what_the_settings_hold_is_known_for_secrets(tmp_path: Path) -> None:
-    text = """
-        database = "postgresql://headgate:a%20password%20of%20Postgres@db.example/books?sslpassword=of-a-client-key"
-        [keys]
-        ci = "a gateway key of theirs"
-        [admin.keys]
-        ops = "an admin key of theirs"
-        [access]
-        secret = "what digests are made with"
-        [metrics]
-        key = "a key that reads metrics"
-        [providers.bedrock]
-        options = { region = "us-east-1" }
-        secrets = { access_key_id = "an-access-key-id", secret_access_key = "a-secret-access-key" }
-        [providers.openai]
-        api_key = "a-providers-own-key"
-        [tracing]
-        endpoint = "https://ours:collectors-password@otlp.example"
-        headers = { authorization = "Bearer a-key-of-the-collector", x-team-key = "another-key-of-its" }
-        [audit]
-        redact = ['project [a-z]+']
-    """
-    path = tmp_path / "headgate.toml"
-    path.write_text(text)
-    said = ["a gateway key of theirs", "an admin key of theirs", "what digests are made with",
-            "a key that reads metrics", "an-access-key-id", "a-secret-access-key", "a-providers-own-key",
-            "a%20password%20of%20Postgres", "a password of Postgres", "of-a-client-key", "collectors-password",
-            "Bearer a-key-of-the-collector", "a-key-of-the-collector", "another-key-of-its"]  # fmt: skip
-    redacted = make_redactor(load(path, {})).redact(" | ".join([*said, "project x"]), 1_000)
-    assert redacted.text == " | ".join(["[credential]"] * len(said) + ["[redacted]"])
 
 
 async def test_how_the_last_deeds_ended_is_kept_before_the_store_closes(
@@ -108,7 +70,7 @@ async def test_how_the_last_deeds_ended_is_kept_before_the_store_closes(
         made.append(Deeds(*args))
         return made[-1]
 
-    monkeypatch.setattr(wiring, "Deeds", deeds)
+    monkeypatch.setattr(wiring_edition, "Deeds", deeds)
     application = build(load(config, {}), Store()).application
     async with running(application):
         made[0].note("ops", "sign_in", "session", {}, 200)
@@ -126,9 +88,9 @@ async def test_a_gateway_has_one_redactor_and_one_tls_context(monkeypatch: pytes
 
         return counted
 
-    monkeypatch.setattr(wiring, "make_redactor", count(wiring.make_redactor))
+    monkeypatch.setattr(wiring_edition, "make_redactor", count(wiring_edition.make_redactor))
     tls_context = count(connection_dial.tls_context)
-    for module in (wiring, client, websocket_client):
+    for module in (wiring_edition, client, websocket_client):
         monkeypatch.setattr(module, "tls_context", tls_context)
     await build(load(None, {"OPENAI_API_KEY": "k"}), MemoryStore()).application.stop()
     assert sorted(made) == ["make_redactor", "tls_context"]

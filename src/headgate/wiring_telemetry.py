@@ -15,7 +15,7 @@ from headgate.errors import ConfigError
 from headgate.gateway.holder import Doorkeeper
 from headgate.gateway.live import Observer
 from headgate.gateway.trace import Tracing
-from headgate.net.asgi import Asgi
+from headgate.net.editions import Asgi
 from headgate.net.listener import Listener
 from headgate.routing.catalogue import Catalogue
 from headgate.telemetry.attributes import Site
@@ -39,6 +39,8 @@ class Telemetry:
     start: tuple[Callable[[], Awaitable[None]], ...] = ()
     close: tuple[Callable[[], Awaitable[None]], ...] = ()
     tracing: Tracing | None = None
+    renew: tuple[Callable[[Settings, Catalogue], None], ...] = ()
+    """Told when the settings have been read anew."""
 
     def __add__(self, other: "Telemetry") -> "Telemetry":
         """Both."""
@@ -48,6 +50,7 @@ class Telemetry:
             self.start + other.start,
             self.close + other.close,
             self.tracing or other.tracing,
+            self.renew + other.renew,
         )
 
 
@@ -55,9 +58,14 @@ def telemetry_of(
     settings: Settings, door: Doorkeeper, catalogue: Catalogue, standing: Standing, log: LogWriter | None
 ) -> Telemetry:
     """All that the settings ask for. `log` is where lines go, if they go anywhere. Raises ConfigError."""
-    known = frozenset(model for deployment in settings.deployments for model in catalogue.models_of(deployment))
-    names = Names(known)
-    return _metrics(settings, door, names, standing) + _tracing(settings, names, standing.node) + _log(settings, log)
+    names = Names(_known(settings, catalogue))
+    shared = Telemetry(renew=(lambda settings, catalogue: names.know(_known(settings, catalogue)),))
+    metrics, tracing = _metrics(settings, door, names, standing), _tracing(settings, names, standing.node)
+    return shared + metrics + tracing + _log(settings, log)
+
+
+def _known(settings: Settings, catalogue: Catalogue) -> frozenset[str]:
+    return frozenset(model for deployment in settings.deployments for model in catalogue.models_of(deployment))
 
 
 def _metrics(settings: Settings, door: Doorkeeper, names: Names, standing: Standing) -> Telemetry:
@@ -69,10 +77,13 @@ def _metrics(settings: Settings, door: Doorkeeper, names: Names, standing: Stand
     async def close() -> None:
         page.close()
 
+    def renew(settings: Settings, _: Catalogue) -> None:
+        page.let_in(_readers(settings, door))
+
     if settings.metrics_at is None:
-        return Telemetry((sums,), {"/metrics": page}, close=(close,))
+        return Telemetry((sums,), {"/metrics": page}, close=(close,), renew=(renew,))
     listener = Listener(page, *settings.metrics_at)
-    return Telemetry((sums,), start=(listener.open,), close=(listener.aclose, close))
+    return Telemetry((sums,), start=(listener.open,), close=(listener.aclose, close), renew=(renew,))
 
 
 def _tracing(settings: Settings, names: Names, node: str) -> Telemetry:
@@ -84,12 +95,20 @@ def _tracing(settings: Settings, names: Names, node: str) -> Telemetry:
         otlp = import_module("headgate.telemetry.otlp")
     except ImportError as error:
         raise ConfigError(f"`tracing`: needs the extra headgate[otel]: {error}") from error
-    sites = {
+    sites = _sites(settings)
+    connection: Connection = otlp.connect(section, sites, names, version=__version__, node=node)
+
+    def renew(settings: Settings, _: Catalogue) -> None:
+        sites.update(_sites(settings))  # and what is under way elsewhere still has its own
+
+    return Telemetry(connection.observers, close=(connection.close,), tracing=connection.tracing, renew=(renew,))
+
+
+def _sites(settings: Settings) -> dict[str, Site]:
+    return {
         deployment.name: Site(provider_name(deployment.provider.name), deployment.origin.host, deployment.origin.port)
         for deployment in settings.deployments
     }
-    connection: Connection = otlp.connect(section, sites, names, version=__version__, node=node)
-    return Telemetry(connection.observers, close=(connection.close,), tracing=connection.tracing)
 
 
 def _log(settings: Settings, writer: LogWriter | None) -> Telemetry:

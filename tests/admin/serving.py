@@ -36,16 +36,14 @@ from headgate.admin.snapshot import Snapshots
 from headgate.audit.log import AuditLog
 from headgate.audit.redaction import Redactor
 from headgate.config import price_data
-from headgate.gateway.appraise import Appraiser
 from headgate.gateway.live import Live
-from headgate.gateway.tariff import Tariff
 from headgate.ledger.store import Ledger
 from headgate.net.server import bind
 from headgate.pricing.book import PriceBook
 from headgate.providers import registry
 from headgate.providers.base import Deployment, Secret
 from headgate.stores.memory import MemoryStore
-from headgate.wiring import StoreRecords
+from headgate.wiring_store import StoreRecords
 
 KEY = "an admin key, long enough"
 KEYS = {"ada": KEY}
@@ -79,7 +77,7 @@ def a_sight(store: MemoryStore, clock: Clock, live: Live | None = None, second: 
     """What there is to see of a gateway with one provider, which serves gpt-4o-mini; a second is short."""
     book = PriceBook.from_json(price_data())
     live = Live() if live is None else live
-    snapshots = Snapshots(live, Appraiser(Tariff(book)), "node-1", clock)
+    snapshots = Snapshots(live, "node-1", clock)
     onlookers = Onlookers(snapshots.take, clock, second=second)
     books = Bookkeeping(partial(check_books, store), clock, time.monotonic_ns)
     process = Process("node-1", NOON_NS - 90 * 10**9, DatabaseKind.MEMORY, price_book_view(book))

@@ -17,7 +17,7 @@ from headgate.ledger.commands import Command, Place
 from headgate.ledger.entries import Outcome
 from headgate.ledger.store import LedgerUnavailable
 from headgate.stores.memory import MemoryStore
-from headgate.wiring import StoreRecords
+from headgate.wiring_store import StoreRecords
 from tests.admin.serving import DOCUMENT, KEY, NOON_NS, SECRET, Api, Clock, a_sight, an_office, served, some_deeds
 from tests.stores.audit_conformance import SAID
 from tests.stores.examples import a_record

@@ -10,7 +10,7 @@ from headgate.admin.export import PAGE, Format, head
 from headgate.errors import Busy
 from headgate.records import Record, Wanted
 from headgate.stores.memory import MemoryStore
-from headgate.wiring import StoreRecords
+from headgate.wiring_store import StoreRecords
 from tests.admin.exported import csv_rows, json_rows, record_of
 from tests.admin.serving import KEY, Api, served
 from tests.stores.examples import NOON, a_record

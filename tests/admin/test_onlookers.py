@@ -193,3 +193,15 @@ async def test_after_a_fault_nobody_looks_at_what_stands_still(caplog: pytest.Lo
     again = onlookers.join()
     assert await next_of(again, "live")
     onlookers.close()
+
+
+async def test_everybody_can_be_sent_away_and_come_back() -> None:
+    onlookers, _ = some()
+    first = onlookers.join()
+    onlookers.send_away()
+    assert len(onlookers) == 0
+    with pytest.raises(StopAsyncIteration):
+        await anext(first)
+    again = onlookers.join()
+    assert (await next_of(again, "live"))["node"] == "n"
+    again.close()

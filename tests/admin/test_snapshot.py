@@ -44,7 +44,7 @@ class Watched:
     def __init__(self, *chunks: bytes | str) -> None:
         self.scene: Stage = stage(ok())
         gateway = self.scene.gateway
-        self.snapshots = Snapshots(gateway.live, gateway.appraiser, "node-1", Clock())
+        self.snapshots = Snapshots(gateway.live, "node-1", Clock())
         self.seen: list[LiveView] = []
         steps: list[Step | str] = [self.look]
         for chunk in chunks:
@@ -120,11 +120,11 @@ def idle(live: Live, count: int) -> None:
     for n in range(count):
         admission = Admission(post("/x", b""), Place("/x"), Ask(), NOBODY)
         opening = Opening(f"ex_{n}", NOON_NS, 0, lambda: 5_000_000)
-        live.add(Running(opening, admission, Route(deployment("openai"), "m"), None))
+        live.add(Running(opening, admission, Route(deployment("openai"), "m"), None, stage().gateway.appraiser))
 
 
 def snapshots(live: Live) -> Snapshots:
-    return Snapshots(live, stage().gateway.appraiser, "node-1", Clock())
+    return Snapshots(live, "node-1", Clock())
 
 
 async def test_the_newest_are_shown_and_all_are_counted() -> None:

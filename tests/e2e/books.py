@@ -107,6 +107,14 @@ class GatewayProcess:
         assert self._process is not None
         return self._process.pid
 
+    def settings(self) -> str:
+        """The file of its settings."""
+        return self._config.read_text()
+
+    def write(self, settings: str) -> None:
+        """Change the file; it does not look at it by itself."""
+        self._config.write_text(settings)
+
     def log(self) -> str:
         return self._log.read_text() if self._log.exists() else ""
 

@@ -47,7 +47,7 @@ class Observed:
         call = ok(*steps) if headers is None else ok(*steps, headers=headers)
         self.scene = stage(call)
         gateway = self.scene.gateway
-        self.checkpoints = Checkpoints(self.scene.store, gateway.live, gateway.appraiser)
+        self.checkpoints = Checkpoints(self.scene.store, gateway.live)
         self.noted: list[int] = []
         self.holds: list[Hold] = []
 
@@ -122,8 +122,9 @@ def test_what_ends_between_two_steps_is_not_looked_at() -> None:
     for name in ("one", "other"):
         admission = Admission(post("/x", b""), Place("/x"), Ask(), NOBODY)
         opening, held = Opening(name, 0, 0, lambda: 0), Held(name, "acme", 1, sent=True)
-        live.add(Running(opening, admission, Route(deployment("openai"), None), held, Meter(name), delivered=0))
-    steps = Checkpoints(scene.store, live, scene.gateway.appraiser).notes()
+        route, appraiser = Route(deployment("openai"), None), scene.gateway.appraiser
+        live.add(Running(opening, admission, route, held, appraiser, Meter(name), delivered=0))
+    steps = Checkpoints(scene.store, live).notes()
     assert next(steps) is False
     live.close(a_record("other"))
     assert list(steps) == [False]
@@ -134,7 +135,7 @@ def test_what_ends_between_two_steps_is_not_looked_at() -> None:
 async def test_nothing_is_noted_without_a_hold_or_before_the_answers_head(paid: bool) -> None:
     scene = stage()
     gateway, noted = scene.gateway, list[int]()
-    checkpoints = Checkpoints(scene.store, gateway.live, gateway.appraiser)
+    checkpoints = Checkpoints(scene.store, gateway.live)
 
     class Thinking(FakeCall):
         async def head(self) -> object:  # type: ignore[override]

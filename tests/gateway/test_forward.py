@@ -18,7 +18,7 @@ from headgate.providers.base import OnClientGone, Secret, TimeLimits
 from headgate.records import Ending
 from headgate.routing.models import Route
 
-from .fakes import CHAT, DONE, FIRST, HANG, JSON, FakeCall, FakeClient, FakeUpstream, deployment, ok, post
+from .fakes import CHAT, DONE, FIRST, HANG, JSON, FakeCall, FakeClient, FakeUpstream, deployment, ok, post, stage
 
 
 def admission(request: Request) -> Admission:
@@ -36,7 +36,7 @@ async def unconcluded(forwarded: Forwarded) -> Forwarded:
 
 
 async def forward(call: FakeCall, asked: Admission, to: Route, client: FakeClient) -> Forwarded:
-    running = Running(Opening("ex_1", 0, 0, lambda: 5), asked, to, None)
+    running = Running(Opening("ex_1", 0, 0, lambda: 5), asked, to, None, stage().gateway.appraiser)
     return await Forwarder(FakeUpstream([call])).forward(running, client, unconcluded)
 
 

@@ -134,3 +134,16 @@ def test_holders_are_told_apart_by_key_not_by_name() -> None:
     assert own.is_same(changed)
     for other in (NOBODY, Holder("alice"), Holder("alice", virtual_key(key_id="key_2"))):
         assert not own.is_same(other)
+
+
+async def test_a_key_that_the_settings_lose_is_good_for_nothing_and_one_that_they_gain_is_good() -> None:
+    at, asked = door(KEYS), asking((b"x-api-key", CONFIGURED))
+    assert (await at.holder(asked)).name == "team-a"
+    at.change(Keys({"team-b": "another key of theirs"}), closed=True)
+    with pytest.raises(Unauthorized):
+        await at.holder(asked)
+    assert (await at.holder(asking((b"x-api-key", b"another key of theirs")))).name == "team-b"
+    at.change(NONE, closed=False)
+    assert await at.is_open()
+    at.change(NONE, closed=True)
+    assert not await at.is_open()

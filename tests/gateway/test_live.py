@@ -15,7 +15,8 @@ from .fakes import BEARER, CHAT, DONE, FINISH, FIRST, USAGE, FakeClient, deploym
 
 def running(exchange_id: str) -> Running:
     admission = Admission(post("/x", b""), Place("/x"), Ask(), NOBODY)
-    return Running(Opening(exchange_id, 0, 0, lambda: 0), admission, Route(deployment("openai"), None), None)
+    opening, route = Opening(exchange_id, 0, 0, lambda: 0), Route(deployment("openai"), None)
+    return Running(opening, admission, route, None, stage().gateway.appraiser)
 
 
 def test_an_exchange_is_under_way_until_it_is_closed() -> None:

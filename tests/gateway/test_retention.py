@@ -82,3 +82,13 @@ async def test_two_gateways_remove_each_record_once() -> None:
     for pruner in pruners:
         await pruner.aclose()
     assert sum(records.slices) == 5 * SLICE
+
+
+async def test_one_that_was_stopped_removes_nothing_more() -> None:
+    records = Records(SLICE)
+    pruner = a_pruner(records, NOON + 31 * DAY_NS)
+    pruner.start()
+    pruner.stop()
+    await asyncio.sleep(0.01)
+    assert records.slices == []
+    await pruner.aclose()

@@ -255,3 +255,13 @@ async def test_a_fault_of_ours_is_told(caplog: pytest.LogCaptureFixture, monkeyp
             await asyncio.wait([scribe._task])
             await asyncio.sleep(0)
     assert "transcripts are kept no longer" in caplog.text
+
+
+async def test_one_that_is_retired_writes_what_it_was_given_and_removes_nothing() -> None:
+    on = stage(ok(FIRST, FINISH, DONE))
+    await on.store.keep_transcripts([a_transcript(0)])
+    async with writing(on=on) as (_, scribe):
+        scribe.retire()
+        await on.play(post(PATH, CHAT), FakeClient())
+    assert (await transcript(on.store)).request.text == CHAT.decode()
+    assert await on.store.transcript("ex_000000") is not None

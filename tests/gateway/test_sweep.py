@@ -66,7 +66,7 @@ class Books(MemoryStore):
 
 def keeper(scene: Stage, node: str = NODE, lease: Lease | None = None) -> Keeper:
     gateway = scene.gateway
-    checkpoints = Checkpoints(scene.store, gateway.live, gateway.appraiser)
+    checkpoints = Checkpoints(scene.store, gateway.live)
     return Keeper(scene.store, node, checkpoints, lambda: NOW_NS, lease=lease or Lease())
 
 
@@ -129,7 +129,7 @@ async def test_streams_have_their_turn_while_all_are_noted() -> None:
                 stepped += 1
                 yield True
 
-    checkpoints = Many(scene.store, scene.gateway.live, scene.gateway.appraiser)
+    checkpoints = Many(scene.store, scene.gateway.live)
     own = Keeper(scene.store, NODE, checkpoints, lambda: NOW_NS, lease=Lease())
     own.start()
     at_once = []
@@ -148,7 +148,7 @@ async def test_observers_are_told_once_of_what_was_swept() -> None:
 
     seen: list[Record] = []
     scene = await orphaned()
-    checkpoints = Checkpoints(scene.store, scene.gateway.live, scene.gateway.appraiser)
+    checkpoints = Checkpoints(scene.store, scene.gateway.live)
     sweeper = Keeper(scene.store, NODE, checkpoints, lambda: NOW_NS, lease=Lease(), observers=[Observed()])
     for _ in range(2):
         await sweeper.sweep()

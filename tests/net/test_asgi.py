@@ -12,6 +12,7 @@ from headgate.gateway.local import LocalAnswers
 from headgate.gateway.request import ClientGone
 from headgate.gateway.sessions import Sessions
 from headgate.net.asgi import TRAILERS_EXTENSION, Application, AsgiClient, Lifecycle, read_request
+from headgate.net.editions import Edition
 from headgate.net.websocket_server import BREAK_EXTENSION
 from headgate.records import Ending
 from headgate.routing.catalogue import Catalogue
@@ -80,9 +81,11 @@ class Life:
 def application(scene: Stage, life: Life | None = None, **more: Any) -> Application:
     life, gateway = life or Life(), scene.gateway
     local = LocalAnswers(Models((), Catalogue.from_json(b"{}"), None), gateway.door, scene.store, gateway.live, "1")
-    lifecycle = Lifecycle(life.start, life.close_upstream, life.close)
+    lifecycle = Lifecycle(life.start, life.close)
     sessions = Sessions(gateway, more.pop("sockets", FakeSockets()))
-    return Application(gateway, sessions, local, lifecycle, max_body_bytes=1000, **more)
+    mounts = more.pop("mounts", {})
+    edition = Edition(gateway, sessions, local, 1000, mounts, close_upstream=life.close_upstream)
+    return Application(edition, lifecycle, **more)
 
 
 async def test_an_exchange_over_asgi() -> None:

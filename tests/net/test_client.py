@@ -339,3 +339,13 @@ def test_any_valid_answer_is_read_as_aiohttp_reads_it(new_loop: LoopFactory) -> 
             runner.run(leaves_nothing(compare(answers)))
 
         same()
+
+
+@on_each_loop
+async def test_a_client_that_is_retired_ends_its_calls_in_good_order_and_keeps_no_connection() -> None:
+    async with serve(forever(OK)) as server, calling() as upstream:
+        assert (await fetch(upstream.open(ask(server.origin))))[1] == b"ok"
+        call = upstream.open(ask(server.origin))
+        upstream.retire()
+        assert (await fetch(call))[1] == b"ok"
+        assert idle(upstream, server.origin) == 0

@@ -193,3 +193,15 @@ async def test_what_waits_is_known_by_origin() -> None:
         assert taken is not None
         assert not pool.has_idle(server.origin)
         taken.close()
+
+
+@on_each_loop
+async def test_a_pool_that_is_retired_closes_what_is_idle_and_what_is_given_back() -> None:
+    async with serve(keep_open) as server, pooling() as pool:
+        idle, used = [await pool.dial(server.origin, 10) for _ in range(2)]
+        pool.give(idle, inf)
+        pool.retire()
+        assert [connection.alive for connection in (idle, used)] == [False, True]
+        pool.give(used, inf)
+        assert [connection.alive for connection in (idle, used)] == [False, False]
+        assert pool.take(server.origin) is None

@@ -18,6 +18,7 @@ from headgate.gateway.sessions import Sessions
 from headgate.gateway.socket import SocketClosed
 from headgate.net import server as server_module
 from headgate.net.asgi import Application, Lifecycle
+from headgate.net.editions import Edition
 from headgate.net.server import bind, make_server
 from headgate.net.websocket_client import WebSockets
 from headgate.net.websocket_server import AsgiSocket
@@ -39,9 +40,10 @@ async def serving(scene: Stage, stop_seconds: float = 5) -> AsyncIterator[int]:
 
     gateway = scene.gateway
     local = LocalAnswers(Models((), Catalogue.from_json(b"{}"), None), gateway.door, scene.store, gateway.live, "1")
-    lifecycle = Lifecycle(nothing, close_upstream, scene.store.aclose)
+    lifecycle = Lifecycle(nothing, scene.store.aclose)
     sessions = Sessions(gateway, WebSockets())
-    application = Application(gateway, sessions, local, lifecycle, max_body_bytes=1 << 20)
+    edition = Edition(gateway, sessions, local, 1 << 20, close_upstream=close_upstream)
+    application = Application(edition, lifecycle)
     async with listening(application, stop_seconds) as port:
         yield port
 

@@ -227,3 +227,9 @@ def test_a_handshake_makes_the_credential_of_the_request() -> None:
     assert at("https://h/v1", signing, "key").credential_headers(outbound) == [(b"signed", b"name")]
     plain = at("https://h/v1", key="key")
     assert plain.credential_headers(outbound) == plain.auth_headers() != ()
+
+
+def test_secrets_are_the_same_by_what_they_hide() -> None:
+    assert Secret("a") == Secret("a")
+    assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
+    assert Secret("a") != "a"

@@ -97,3 +97,12 @@ def test_what_is_used_is_under_the_models_that_used_it() -> None:
     names = Names(KNOWN)
     assert list(names.used(record)) == [("large", own), ("small", advisor), ("small", inner), ("large", inner)]
     assert not list(names.used(replace(record, counted=False)))
+
+
+def test_what_is_known_may_change_and_names_keep_their_places() -> None:
+    names = Names(frozenset({"old"}), most=2)
+    assert failed("old", names=names) == "old"
+    names.know(frozenset({"new"}))
+    assert failed("new", names=names) == "new"
+    assert served(names, "old") == "old"
+    assert failed("newer", names=names) == OTHER

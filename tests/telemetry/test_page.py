@@ -174,3 +174,9 @@ async def test_the_event_loop_goes_on_while_it_is_rendered() -> None:
     happened.set()
     assert (await scrape)[0] == 200
     page.close()
+
+
+async def test_who_may_read_can_change(page: Page) -> None:
+    page.let_in(Readers(Keys({"metrics": "another key for them"}), wait=at_once))
+    assert (await get(page, BEARER))[0] == 401
+    assert (await get(page, (b"authorization", b"Bearer another key for them")))[0] == 200

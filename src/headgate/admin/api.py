@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -73,8 +74,7 @@ def admin_application(
     routes = [
         Route(path, _endpoint(desk, operations), methods=list(operations)) for path, operations in by_path.items()
     ]
-    text = msgspec.json.encode(document(OPERATIONS, __version__))
-    routes.append(Route("/openapi.json", _text(text), methods=["GET"]))
+    routes.append(Route("/openapi.json", _text(_described()), methods=["GET"]))
     handlers: Mapping[Any, Any] = {
         HeadgateError: _tell,
         HTTPException: _tell_http,
@@ -85,6 +85,12 @@ def admin_application(
     inside.router.redirect_slashes = False
     ways_in = {(operation.method, operation.path) for operation in OPERATIONS if operation.way_in}
     return signin.Door(inside, known, passes, error_response, ways_in)
+
+
+@cache
+def _described() -> bytes:
+    """The OpenAPI document, made once: it takes longer than all the rest."""
+    return msgspec.json.encode(document(OPERATIONS, __version__))
 
 
 def _endpoint(desk: Desk, operations: Mapping[str, Operation]) -> Callable[[Request], Awaitable[Response]]:

@@ -78,10 +78,15 @@ class Onlookers:
             self._watch.add_done_callback(_say_why)
         return onlooker
 
+    def send_away(self) -> None:
+        """Send everybody away: whoever may still look on comes back."""
+        for onlooker in list(self._all):
+            onlooker.close()
+
     def close(self) -> None:
         """Send everybody away, for good: the gateway stops, and does not wait for its watchers."""
         self._closed = True
-        self._send_away()
+        self.send_away()
         if self._watch is not None:
             self._watch.cancel()
 
@@ -96,11 +101,7 @@ class Onlookers:
                 await asyncio.sleep(self._second)
         finally:  # after a fault nobody shall look at what stands still: they come back, and it begins anew
             self._latest = b""
-            self._send_away()
-
-    def _send_away(self) -> None:
-        for onlooker in list(self._all):
-            onlooker.close()
+            self.send_away()
 
 
 class Onlooker:

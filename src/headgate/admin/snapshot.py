@@ -13,7 +13,6 @@ from msgspec import Struct
 
 from headgate.admin.texts import usd_from_nanos
 from headgate.admin.views import moment
-from headgate.gateway.appraise import Appraiser
 from headgate.gateway.live import Live, Running
 from headgate.usage import Basis, Reading
 
@@ -70,9 +69,8 @@ class LiveView(Struct, frozen=True, kw_only=True):
 class Snapshots:
     """Takes snapshots of a gateway's exchanges."""
 
-    def __init__(self, live: Live, appraiser: Appraiser, node: str, clock_ns: Callable[[], int]) -> None:
+    def __init__(self, live: Live, node: str, clock_ns: Callable[[], int]) -> None:
         self._live = live
-        self._appraiser = appraiser
         self._node = node
         self._clock_ns = clock_ns
 
@@ -104,7 +102,7 @@ class Snapshots:
         told = reading.basis is not Basis.NONE
         spent, usage = None, reading.usage
         if running.meter is not None:
-            appraisal = self._appraiser.so_far(running, reading)
+            appraisal = running.appraiser.so_far(running, reading)
             bill, usage = appraisal.bill, appraisal.usage
             spent = bill.cost_nanos if held is None else bill.charge_nanos
         hold = None if held is None else held.amount_nanos

@@ -17,7 +17,7 @@ class Deed:
     """Made by whoever keeps it, so that a repeat after a lost answer is the same deed."""
     at_ns: int
     actor: str
-    """The name of the admin key, "cli:USER" for the command line, or "nobody" who was refused."""
+    """The name of the admin key, "cli:USER" for the command line, "signal", or "nobody" who was refused."""
     action: str
     """The operation's name in the admin API, such as "top_up"."""
     subject: str

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from headgate.admin.deeds import Deeds, Doing
     from headgate.admin.office import Office, Standing
     from headgate.config import Settings
-    from headgate.wiring import Store
+    from headgate.wiring_store import Store
 
     Acting = Callable[[str, str, dict[str, Any]], AbstractAsyncContextManager[Doing]]
 
@@ -76,16 +76,16 @@ async def opened(config: Path | None, database: Path | None) -> "AsyncIterator[t
     from contextlib import AsyncExitStack
     from dataclasses import replace
 
-    from headgate import wiring
     from headgate.cli.progress import waiting
     from headgate.config import load
+    from headgate.wiring_store import open_store
 
     settings = load(config)
     if database is not None:
         settings = replace(settings, database=database, postgres=None)
     async with AsyncExitStack() as stack:
         with waiting("Opening the database"):
-            store = await stack.enter_async_context(wiring.open_store(settings))
+            store = await stack.enter_async_context(open_store(settings))
         yield settings, store
 
 
@@ -94,10 +94,10 @@ def deeds_of(settings: "Settings", store: "Store") -> "Deeds":
     import os
     import time
 
-    from headgate import wiring
     from headgate.admin.deeds import Deeds
+    from headgate.wiring_edition import make_redactor
 
-    return Deeds(store, wiring.make_redactor(settings), time.time_ns, os.urandom)
+    return Deeds(store, make_redactor(settings), time.time_ns, os.urandom)
 
 
 def actor() -> str:

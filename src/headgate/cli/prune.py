@@ -11,7 +11,7 @@ from headgate.errors import Busy, ConfigError
 
 if TYPE_CHECKING:
     from headgate.cli.desk import Acting
-    from headgate.wiring import Store
+    from headgate.wiring_store import Store
 
 _NS = 1_000_000_000
 _SLICE = 500

@@ -1,12 +1,16 @@
 """`headgate serve`: run the gateway."""
 
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from headgate.config import Settings
 
 
@@ -24,6 +28,7 @@ def serve(
     import atexit
     import gc
     import io
+    import signal
     import sys
 
     from headgate import wiring
@@ -32,9 +37,12 @@ def serve(
     from headgate.net.server import bind, make_server
     from headgate.telemetry.log import LEVELS, LogWriter, set_up
 
-    settings = load(config, listen=listen)
-    if database is not None:
-        settings = replace(settings, database=database)
+    def read(at: str | None = None) -> "Settings":
+        settings = load(config, listen=at or listen)
+        return settings if database is None else replace(settings, database=database)
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something that could be given other settings
+    settings = read()
     taken = bind(settings.host, settings.port)
     port = taken.getsockname()[1]
     log = LogWriter(io.FileIO(sys.stderr.fileno(), "w", closefd=False), as_json_lines=settings.log.format == "json")
@@ -51,8 +59,31 @@ def serve(
 
     def greet() -> None:
         typer.echo(greeting(replace(settings, port=port)))
+        on_hangup(partial(assembly.reloading.reload, read))
 
     make_server(assembly.application, settings.limits.stop_seconds, greet).run(sockets=[taken])
+
+
+def on_hangup(reload: "Callable[[], Coroutine[Any, Any, None]]") -> None:
+    """Read the settings anew whenever SIGHUP comes; on the running event loop. What is wrong with them is logged."""
+    import asyncio
+    import signal
+
+    from headgate.errors import HeadgateError
+
+    loop = asyncio.get_running_loop()
+    under_way: set[asyncio.Task[None]] = set()
+
+    async def reloaded() -> None:
+        with suppress(HeadgateError):  # which is in the log
+            await reload()
+
+    def begin() -> None:
+        task = loop.create_task(reloaded())
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, begin)
 
 
 def greeting(settings: "Settings") -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from headgate.gateway.appraise import Appraiser
 from headgate.gateway.live import Live, Running
 from headgate.ledger.commands import Checkpoint
 from headgate.ledger.store import Ledger
@@ -15,7 +14,6 @@ class Checkpoints:
 
     ledger: Ledger
     live: Live
-    appraiser: Appraiser
 
     def notes(self) -> Iterator[bool]:
         """Note every exchange that has delivered more since the last time, one after another.
@@ -35,7 +33,7 @@ class Checkpoints:
         if reading.delivered_bytes == running.delivered:
             return False
         running.delivered = reading.delivered_bytes
-        appraisal = self.appraiser.so_far(running, reading)
+        appraisal = running.appraiser.so_far(running, reading)
         charge = appraisal.bill.charge_nanos or 0
         self.ledger.note(Checkpoint(held.hold_id, held.account_id, min(charge, held.amount_nanos), appraisal.tokens))
         return True

@@ -89,7 +89,7 @@ class Gateway:
             client = client if tape is None else TapedClient(client, tape)
             route = await self._plan(admission)
             held = await self.holds.place(admission, route, opening, sent=self.forwarder.ready(route))
-            running = Running(opening, admission, route, held)
+            running = Running(opening, admission, route, held, self.appraiser)
             forwarded = await self._forward(running, client)
         except HeadgateError as error:
             forwarded = await _refuse(error, place, client, opening)
@@ -157,7 +157,7 @@ class Gateway:
     ) -> None:
         """Settle and record, whatever happened. Without a route there was nothing to pay for."""
         if running is None and reached.admission is not None and reached.route is not None:
-            running = Running(opening, reached.admission, reached.route, reached.held)
+            running = Running(opening, reached.admission, reached.route, reached.held, self.appraiser)
         if forwarded.appraisal is None and running is not None:
             forwarded = await self.conclude(running, forwarded)
         appraisal = forwarded.appraisal

@@ -41,9 +41,9 @@ class Holder:
 NOBODY = Holder()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Doorkeeper:
-    """Knows the keys."""
+    """Knows the keys. There is one in a process: a key that the settings lose is good for nothing, at once."""
 
     keys: Keys
     directory: Directory
@@ -52,6 +52,10 @@ class Doorkeeper:
     wall_ns: Callable[[], int]
     closed: bool = False
     """A key is needed even where none has been made."""
+
+    def change(self, keys: Keys, *, closed: bool) -> None:
+        """Go by other keys from now on: who was let in stays in."""
+        self.keys, self.closed = keys, closed
 
     async def holder(self, request: Request) -> Holder:
         """Who a request is from. Raises Unauthorized if that takes a key, and it has none that is good.

@@ -9,9 +9,9 @@ from typing import Protocol
 from headgate.gateway.admit import Admission
 from headgate.gateway.hold import Held
 from headgate.gateway.request import Opening
-from headgate.records import Record
+from headgate.records import Bill, Record
 from headgate.routing.models import Route
-from headgate.usage import Reading
+from headgate.usage import Reading, Usage
 
 _REMEMBERED = 1_000
 
@@ -30,6 +30,29 @@ class Observer(Protocol):
         """An exchange has been settled. On the event loop: must not wait, nor take long."""
 
 
+class Owed(Protocol):
+    """What an exchange comes to."""
+
+    @property
+    def bill(self) -> Bill:
+        """As it would stand on the record."""
+
+    @property
+    def usage(self) -> Usage:
+        """What the bill is for."""
+
+    @property
+    def tokens(self) -> int:
+        """Input and output together."""
+
+
+class Appraising(Protocol):
+    """Puts a price on an exchange under way."""
+
+    def so_far(self, running: "Running", reading: Reading) -> Owed:
+        """What would be settled if this process died now, with this reading."""
+
+
 @dataclass(slots=True, eq=False)
 class Running:
     """An exchange between its hold and its settlement. Its meter comes with the answer's head."""
@@ -38,6 +61,8 @@ class Running:
     admission: Admission
     route: Route
     held: Held | None
+    appraiser: Appraising
+    """Goes by the prices that the exchange began under, whatever the settings have become."""
     meter: Watching | None = None
     answered: bool = False
     """The head of an answer has come."""

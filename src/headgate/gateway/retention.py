@@ -49,10 +49,15 @@ class Pruner:
         self._task = asyncio.get_running_loop().create_task(self._run())
         self._task.add_done_callback(self._say_why)
 
-    async def aclose(self) -> None:
+    def stop(self) -> None:
         """Stop; a slice that is under way is finished or undone as a whole."""
         if self._task is not None:
             self._task.cancel()
+
+    async def aclose(self) -> None:
+        """Stop, and wait until it has."""
+        self.stop()
+        if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:

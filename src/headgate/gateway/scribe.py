@@ -122,6 +122,10 @@ class Scribe:
         self._task.add_done_callback(_say_why)
         self._pruner.start()
 
+    def retire(self) -> None:
+        """Remove nothing any more: how long things are kept has been decided anew. What is taken is written as ever."""
+        self._pruner.stop()
+
     async def settled(self) -> None:
         """Wait until all that was taken is written or given up."""
         await self._idle.wait()

@@ -227,7 +227,7 @@ class Session:
             holder.key.check_model(turn.ask.model or self._line.place.model, route.model)
         spoken.placing = asyncio.create_task(gateway.holds.place(admission, route, spoken.opening, sent=True))
         held = await asyncio.shield(spoken.placing)
-        spoken.running = Running(spoken.opening, admission, route, held, meter=turn)
+        spoken.running = Running(spoken.opening, admission, route, held, gateway.appraiser, turn)
         gateway.live.add(spoken.running)
         spoken.tape = self._tape(spoken)
         return route

@@ -6,29 +6,19 @@ is stopped the moment nobody waits for it, and a server that cancels the callabl
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any
 
 from headgate.errors import BadRequest, HeadgateError, TooLarge
 from headgate.framing.inflate import decompress
-from headgate.gateway.exchange import Gateway
-from headgate.gateway.local import LocalAnswers
 from headgate.gateway.request import ClientGone, Request
-from headgate.gateway.sessions import Sessions
+from headgate.net.editions import Edition, Editions, Receive, Scope, Send
 from headgate.net.websocket_server import BREAK_EXTENSION, AsgiSocket
 
 TRAILERS_EXTENSION = "http.response.trailers"
 """ASGI's own extension (asgiref, "HTTP Trailers")."""
 ABORT_EXTENSION = "headgate.abort"
 """Drops a connection with whatever its client has not taken, for applications that are mounted."""
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class AsgiClient:
@@ -107,7 +97,6 @@ class Lifecycle:
     """What has to happen before the first request, and after the last."""
 
     start: Callable[[], Awaitable[None]]
-    close_upstream: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
     dismiss: Callable[[], None] = lambda: None
     """Sends those away who only look on: a stop does not wait for them."""
@@ -116,33 +105,13 @@ class Lifecycle:
 class Application:
     """The ASGI callable. Mounts in any ASGI server or application; `net/server.py` serves it with uvicorn."""
 
-    def __init__(
-        self,
-        gateway: Gateway,
-        sessions: Sessions,
-        local: LocalAnswers,
-        lifecycle: Lifecycle,
-        *,
-        max_body_bytes: int,
-        mounts: Mapping[str, Asgi] = MappingProxyType({}),
-        settle_seconds: float = 5.0,
-    ) -> None:
-        """`mounts` are applications for what is no exchange, by their paths, such as "/admin/v1".
-
-        `settle_seconds`: how long a stop waits for a database that cannot be written.
+    def __init__(self, edition: Edition, lifecycle: Lifecycle, *, settle_seconds: float = 5.0) -> None:
+        """`settle_seconds`: how long a stop waits for a database that cannot be written.
 
         Raises ValueError if two mounts begin with the same segment.
         """
-        self._gateway = gateway
-        self._sessions = sessions
-        self._local = local
+        self.editions = Editions(edition, settle_seconds)
         self._lifecycle = lifecycle
-        self._max_body_bytes = max_body_bytes
-        self._mounts = {_first_segment(path): (path, mounted) for path, mounted in mounts.items()}
-        if len(self._mounts) != len(mounts):
-            raise ValueError("two applications cannot be mounted below one first segment")
-        self._settle_seconds = settle_seconds
-        self._running: set[asyncio.Future[None]] = set()
         self._starting: asyncio.Future[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -151,8 +120,8 @@ class Application:
             await self._start()
             root = scope.get("root_path", "")
             path = scope["path"].removeprefix(root)  # a path holds its root (ASGI's HTTP scope, `root_path`)
-            mounted = self._mounts.get(_first_segment(path))  # one look-up, however many there are
-            if mounted is not None and _is_below(path, mounted[0]):
+            mounted = self.editions.mount(path)
+            if mounted is not None:
                 await mounted[1]({**scope, "root_path": root + mounted[0]}, receive, send)
             else:
                 await self._http(scope, receive, send)
@@ -164,24 +133,20 @@ class Application:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A socket's session, in a task of its own, so that a server that cancels us cannot cancel the books."""
-        session = asyncio.create_task(self._sessions.serve(upgrade_of(scope), AsgiSocket(scope, receive, send)))
-        self._running.add(session)
-        session.add_done_callback(self._running.discard)
-        await asyncio.wait({session})
+        client = AsgiSocket(scope, receive, send)
+        await asyncio.wait({self.editions.run(self.editions.now.sessions.serve(upgrade_of(scope), client))})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         can_trail = TRAILERS_EXTENSION in scope.get("extensions", {}) and scope.get("http_version") != "1.0"
         client = AsgiClient(send, _breaker(scope), can_trail=can_trail)
-        request = await read_request(scope, receive, self._max_body_bytes)
-        answer = await self._local.answer(request)
+        request = await read_request(scope, receive, self.editions.now.max_body_bytes)
+        answer = await self.editions.now.local.answer(request)
         if answer is not None:
             await client.start(answer.status, answer.headers)
             await client.write(answer.body)
             await client.end()
             return
-        exchange = asyncio.create_task(self._gateway.exchange(request, client))
-        self._running.add(exchange)
-        exchange.add_done_callback(self._running.discard)
+        self.editions.run(self.editions.now.gateway.exchange(request, client))  # whichever serves by now
         await _watch(receive, client)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -202,9 +167,13 @@ class Application:
     async def _start(self) -> None:
         """Once; by the server's lifespan, or by the first request of one that has none."""
         if self._starting is None:
-            self._starting = asyncio.ensure_future(self._lifecycle.start())
+            self._starting = asyncio.ensure_future(self._begin())
         if not self._starting.done() or self._starting.exception() is not None:
             await self._starting
+
+    async def _begin(self) -> None:
+        await self._lifecycle.start()
+        self.editions.now.start()
 
     def dismiss(self) -> None:
         """Send those away who only look on."""
@@ -212,10 +181,7 @@ class Application:
 
     def cut(self) -> None:
         """Break off what still runs; each client is told that the gateway is stopping."""
-        self._sessions.cut()
-        closing = asyncio.ensure_future(self._lifecycle.close_upstream())
-        self._running.add(closing)
-        closing.add_done_callback(self._running.discard)
+        self.editions.cut()
 
     async def stop(self) -> None:
         """Cut what still runs, and wait until every exchange is settled and recorded, and all of that is kept.
@@ -223,22 +189,8 @@ class Application:
         A settlement that cannot be written in time is spilled with its record, for the next start.
         """
         self.dismiss()
-        self._sessions.cut()
-        await self._lifecycle.close_upstream()
-        while self._running:  # one whose client takes nothing is cancelled out of its write, and then settles
-            _, waiting = await asyncio.wait(self._running, timeout=self._settle_seconds)
-            for exchange in waiting:
-                exchange.cancel()
+        await self.editions.finish()
         await self._lifecycle.close()
-
-
-def _first_segment(path: str) -> str:
-    """Of "/admin/v1/accounts" it is "admin"."""
-    return path[1:].partition("/")[0]
-
-
-def _is_below(path: str, mount: str) -> bool:
-    return path == mount or path.startswith(mount + "/")
 
 
 def _breaker(scope: Scope) -> Callable[[], object]:

@@ -43,6 +43,10 @@ class HttpUpstream:
         call.begin()
         return call
 
+    def retire(self) -> None:
+        """Keep no connection for later any more; calls go on as they were."""
+        self._pool.retire()
+
     async def aclose(self) -> None:
         """Abort every call, close every connection, and wait until all of that is done."""
         self._closed = True

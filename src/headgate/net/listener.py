@@ -10,7 +10,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from headgate.net.asgi import Asgi
+from headgate.net.editions import Asgi
 from headgate.net.server import bind
 
 

@@ -73,8 +73,21 @@ class Pool:
         if self._sweeper is None:
             self._sweeper = loop.call_at(now + seconds, self._sweep)
 
+    def retire(self) -> None:
+        """Keep nothing any more: what is idle is closed, and what is in use is closed when it is given back."""
+        self._max_idle = 0
+        self._close_idle()
+
     async def aclose(self) -> None:
         """Close what is idle and stop all dialling. What is in use belongs to its call."""
+        self._close_idle()
+        for task in self._dialling:
+            task.cancel()
+        if self._dialling:
+            await asyncio.wait(self._dialling)
+        await asyncio.sleep(0)  # transports close their sockets in the next turn of the loop
+
+    def _close_idle(self) -> None:
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
@@ -82,11 +95,6 @@ class Pool:
             for idle in stack:
                 idle.connection.close()
         self._idle.clear()
-        for task in self._dialling:
-            task.cancel()
-        if self._dialling:
-            await asyncio.wait(self._dialling)
-        await asyncio.sleep(0)  # transports close their sockets in the next turn of the loop
 
     def _sweep(self) -> None:
         """Close what is too old. One timer for all: a connection may be swept late, but is never handed out late."""

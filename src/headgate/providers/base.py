@@ -70,6 +70,12 @@ class Secret:
     def __repr__(self) -> str:
         return "Secret(...)"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
 
 Signer = Callable[[bytes, Secret], bytes]
 """RS256: the signature of a text under a private key in PEM."""

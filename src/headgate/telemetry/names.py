@@ -32,6 +32,10 @@ class Names:
         self._names: set[str] = set()
         self._served: dict[tuple[str | None, str], str] = {}
 
+    def know(self, known: AbstractSet[str]) -> None:
+        """Other names are known beforehand from now on. Those that have a place keep it: their series go on."""
+        self._known = known
+
     def of(self, record: Record) -> str:
         """The model that served; where none did, the one that last served under the name that was asked for.
 

@@ -79,6 +79,10 @@ class Page:
         self._readers = readers
         self._thread = ThreadPoolExecutor(1, "headgate-metrics")
 
+    def let_in(self, readers: Readers) -> None:
+        """Other readers may read from now on."""
+        self._readers = readers
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         del receive
