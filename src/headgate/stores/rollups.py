@@ -44,6 +44,8 @@ _MANY = 4
 """To look a row up costs as much as to pass by so many."""
 _UNROLLED = "unrolled CROSS JOIN records WHERE id = exchange_id AND id >= ''"
 """The order matters to SQLite: it looks up the records of the few. The empty text has PostgreSQL go by the index."""
+_UNINDEXED = "started_at_ns + 0"
+"""Of these few, so that no plan looks through all records of the span for them, however wide it may be."""
 ROLLED = "records WHERE NOT EXISTS (SELECT 1 FROM unrolled WHERE id = exchange_id AND id >= '')"
 
 
@@ -181,7 +183,8 @@ def _one_by_one(span: _Span, values: list[int | str | None]) -> tuple[str, str]:
 
 def _of_records(span: _Span, part: Part, source: str) -> Asking[list[Cell]]:
     values: list[int | str | None] = [part.since_ns, part.until_ns - 1]
-    source = f"{source} AND started_at_ns >= ?1 AND started_at_ns <= ?2"
+    at = _UNINDEXED if source is _UNROLLED else "started_at_ns"
+    source = f"{source} AND {at} >= ?1 AND {at} <= ?2"
     with_legs = yield f"{RECORD.removesuffix('records')}{source} AND legs IS NOT NULL", tuple(values)
     name = NAMED[span.by]
     sql = (
