@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -729,6 +729,24 @@ async def test_no_clearance_is_asked_for_without_a_connection() -> None:
         call = upstream.open(ask(nobody), gate)
         await fails(UpstreamUnreachable, call.head())
         assert (call.sent, gate.asked.is_set()) == (False, False)
+
+
+@pytest.mark.parametrize("ending", [Wire.close, Wire.reset])
+@on_each_loop
+async def test_a_connection_that_closes_before_anything_is_sent_is_none(ending: Callable[[Wire], None]) -> None:
+    """It hung until the limit on the first byte: writing to a closed transport fails, or does nothing."""
+    gate = Gate()
+
+    async def script(wire: Wire) -> None:
+        await gate.asked.wait()
+        ending(wire)
+        await asyncio.sleep(0.05)
+        gate.open.set()
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin), gate)
+        await fails(UpstreamUnreachable, call.head())
+        assert (call.sent, server.requests, idle(upstream, server.origin)) == (False, [], 0)
 
 
 @on_each_loop

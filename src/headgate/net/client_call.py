@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from math import inf
 
-from headgate.errors import UpstreamCut, UpstreamTimeout
+from headgate.errors import UpstreamCut, UpstreamTimeout, UpstreamUnreachable
 from headgate.gateway.upstream import CallAborted, Clearance, Head, UpstreamRequest
 from headgate.net.client_request import request_head
 from headgate.net.client_response import Response
@@ -167,6 +167,9 @@ class HttpCall:
             self._send(task.result())
 
     def _send(self, connection: Connection) -> None:
+        if not connection.alive:  # closed as soon as it stood, or while its clearance was awaited: nothing was sent
+            self.failed(UpstreamUnreachable("The provider closed the connection before anything was sent."))
+            return
         self._connection = connection
         self.sent = True
         self._limit(self._request.limits.first_byte)
