@@ -105,8 +105,17 @@ def test_what_a_cut_v1_stream_delivered() -> None:
     )
     reading = read("cohere", [said + b'{"event_type":"text-ge'], ended=False)
     assert reading.response_id == "g-1"
-    assert reading.delivered_bytes == 7 + len(b'{"event_type":"text-ge')
+    assert reading.delivered_bytes == 7  # half a line is no text
     assert reading.anomalies == {"not_json": 1}
+
+
+def test_half_an_event_is_no_delivered_text_and_half_a_document_may_be() -> None:
+    said = {"type": "content-delta", "delta": {"message": {"content": {"text": "four"}}}}
+    whole = events(said)
+    for cut in range(1, len(whole) - 5):
+        assert read("cohere", [whole + whole[:cut]], ended=False).delivered_bytes == 4, cut
+    half = b'{"id": "a", "message": {"content": [{"text": "some'
+    assert read("cohere", [half], ended=False).delivered_bytes == len(half)
 
 
 def test_the_answer_that_ends_a_v1_stream_is_not_delivered_twice() -> None:

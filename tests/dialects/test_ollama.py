@@ -67,6 +67,14 @@ def test_an_error_without_a_line_end_breaks_a_stream_off() -> None:
     assert (reading.basis, reading.estimate) == (Basis.ESTIMATED, Estimate(2, 2))
 
 
+def test_half_a_line_is_no_delivered_text_and_half_a_document_may_be() -> None:
+    body = lines(said("five!"), said("five!"))
+    half = len(body) // 2
+    for cut in range(half, len(body) - 2):
+        assert read("ollama", [body[:cut]], ended=False).delivered_bytes == 5, cut
+    assert read("ollama", [b'{"message": {"content": "fi'], ended=False).delivered_bytes == 27
+
+
 def test_a_generated_text() -> None:
     body = lines({"model": "m", "response": "ab", "thinking": "cd", "done": False})
     assert read("ollama", [body], ended=False).delivered_bytes == 4

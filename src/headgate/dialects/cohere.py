@@ -107,22 +107,25 @@ class CohereTally(Tally):
     def event(self, frame: Frame) -> None:
         """Take an event or a line. An answer in one line has no type: it is a document."""
         if frame.data and frame.data[:6] != b"[DONE]":
-            self._take(frame.data, _BODY.read(frame.data))
+            self._take(_BODY.read(frame.data))
 
     def document(self, body: bytes) -> None:
-        """Take a whole answer, or lines that came under a document's name."""
+        """Take a whole answer, or lines that came under a document's name.
+
+        One that is cut off counts as delivered with all its bytes, its text's upper bound; half a line does not.
+        """
         whole = _BODY.read(body)
         lines = lines_of(body) if whole is None else []
         for line in lines:
-            self._take(line, _BODY.read(line))
+            self._take(_BODY.read(line))
         if not lines:
-            self._take(body, whole)
+            self._take(whole)
+            self._seen.delivered += len(body) if whole is None else 0
 
-    def _take(self, data: bytes, said: _Body | None) -> None:
+    def _take(self, said: _Body | None) -> None:
         seen = self._seen
         if said is None:
             seen.anomalies["not_json"] += 1
-            seen.delivered += len(data)
             return
         kind = said.type or said.event_type
         if kind is None:

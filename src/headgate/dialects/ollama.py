@@ -66,22 +66,25 @@ class OllamaTally(Tally):
 
     def event(self, frame: Frame) -> None:
         """Take a line."""
-        self._take(frame.data, _LINE.read(frame.data))
+        self._take(_LINE.read(frame.data))
 
     def document(self, body: bytes) -> None:
-        """Take a whole answer, or lines that came under a document's name."""
+        """Take a whole answer, or lines that came under a document's name.
+
+        One that is cut off counts as delivered with all its bytes, its text's upper bound; half a line does not.
+        """
         whole = _LINE.read(body)
         lines = lines_of(body) if whole is None else []
         for line in lines:
-            self._take(line, _LINE.read(line))
+            self._take(_LINE.read(line))
         if not lines:
-            self._take(body, whole)
+            self._take(whole)
+            self._seen.delivered += len(body) if whole is None else 0
 
-    def _take(self, data: bytes, line: _Line | None) -> None:
+    def _take(self, line: _Line | None) -> None:
         seen = self._seen
         if line is None:
             seen.anomalies["not_json"] += 1
-            seen.delivered += len(data)
             return
         if line.done is None:  # embeddings, which never come in parts, and errors
             seen.terminal = "document"
