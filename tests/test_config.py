@@ -433,3 +433,56 @@ def test_tracing_is_off_unless_it_is_asked_for_and_its_headers_are_not_shown(tmp
     assert settings.tracing is not None
     assert settings.tracing.headers == {"authorization": "Bearer collectors-secret"}
     assert "collectors-secret" not in repr(settings)
+
+
+MODELS = """
+[providers.eu]
+kind = "openai"
+api_key = "an-openai-key"
+[providers.us]
+kind = "openai"
+api_key = "an-openai-key"
+"""
+
+
+def test_aliases(tmp_path: Path) -> None:
+    text = """
+[models."team/smart"]
+targets = [{ provider = "eu", model = "gpt-5-mini", weight = 3, context = 128_000, lacks = ["images"] },
+           { provider = "us" }]
+fallbacks = ["small", { provider = "us", model = "gpt-5" }]
+choose = "latency"
+hold_back_ms = 300
+[models.small]
+targets = [{ provider = "eu", model = "gpt-5-nano" }]
+attempts = 1
+sticky = false
+"""
+    smart, small = load(write(tmp_path, MODELS + text), {}).aliases
+    assert [[str(target) for target in tier.targets] for tier in smart.tiers] == [
+        ["eu/gpt-5-mini", "us/team/smart"], ["eu/gpt-5-nano"], ["us/gpt-5"],
+    ]  # fmt: skip
+    assert (smart.hold_back_seconds, smart.attempts, small.attempts, small.sticky) == (0.3, 3, 1, False)
+    assert smart.targets[0].lacks == {"images"}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('targets = [{ provider = "nobody" }]', "`models`: a: expected a configured provider (eu, us), not 'nobody'"),
+        ('targets = [{ provider = "eu", weight = 0 }]', "Expected `int` >= 1 - at `$.models[...]"),
+        ('targets = [{ provider = "eu", context = 0 }]', "Expected `int` >= 1"),
+        ('targets = [{ provider = "eu", lacks = ["wings"] }]', "Invalid enum value 'wings'"),
+        ('targets = [{ provider = "eu", colour = 1 }]', "unknown field `colour`"),
+        ('targets = [{ provider = "eu" }]\nchoose = "best"', "Invalid enum value 'best'"),
+        ('targets = [{ provider = "eu" }]\nattempts = 0', "Expected `int` >= 1"),
+        ('targets = [{ provider = "eu" }]\nhold_back_ms = 60_000', "Expected `int` <= 10000"),
+        ('targets = [{ provider = "eu" }]\nfallbacks = ["a"]', "expected fallbacks without a circle, not a -> a"),
+        ('targets = [{ provider = "eu" }]\nfallbacks = ["b"]', "expected another model's name (none), not 'b'"),
+        ("targets = []", "expected a name and at least one target"),
+        ("", "missing required field `targets`"),
+    ],
+)
+def test_wrong_aliases_stop_the_start(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        load(write(tmp_path, f"{MODELS}[models.a]\n{text}"), {})

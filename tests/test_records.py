@@ -3,7 +3,20 @@ from dataclasses import fields, replace
 
 import pytest
 
-from headgate.records import Attempt, Bill, Ending, Mark, PriceLine, Record, Settled, Wanted, bears, disputed
+from headgate.records import (
+    Attempt,
+    Bill,
+    Ending,
+    Mark,
+    PriceLine,
+    Record,
+    Settled,
+    Wanted,
+    bears,
+    disputed,
+    exchange_of,
+    hold_id_of,
+)
 from headgate.usage import Basis, Reading, Usage
 from tests.stores.examples import NOON, a_record
 
@@ -98,12 +111,19 @@ def test_what_becomes_of_a_hold() -> None:
 
 
 def test_attempts_are_told_in_order() -> None:
-    attempts = (Attempt("a", None, 0, 5, "upstream_unreachable: no"), Attempt("b", 200, 5, 9))
+    answered = Attempt("b", 200, 5, 9, None, "m", "complete", "ex_1.2", 7, 8)
+    attempts = (Attempt("a", None, 0, 5, "upstream_unreachable: no"), answered)
     said = json.loads(json.dumps(replace(RECORD, attempts=attempts).as_json()))
     assert said["attempts"] == [
-        {"provider": "a", "status": None, "started_ns": 0, "ended_ns": 5, "error": "upstream_unreachable: no"},
-        {"provider": "b", "status": 200, "started_ns": 5, "ended_ns": 9, "error": None},
-    ]
+        {
+            "provider": "a", "status": None, "started_ns": 0, "ended_ns": 5, "error": "upstream_unreachable: no",
+            "model": None, "ending": None, "hold_id": None, "cost_nanos": None, "charge_nanos": None,
+        },
+        {
+            "provider": "b", "status": 200, "started_ns": 5, "ended_ns": 9, "error": None, "model": "m",
+            "ending": "complete", "hold_id": "ex_1.2", "cost_nanos": 7, "charge_nanos": 8,
+        },
+    ]  # fmt: skip
 
 
 def test_the_endings() -> None:
@@ -150,3 +170,9 @@ def test_a_model_is_the_one_asked_for_where_none_served() -> None:
 def test_a_refused_turn_of_a_socket_has_failed_though_its_socket_was_taken() -> None:
     assert bears(a_record(status=200, ending=Ending.REFUSED), Mark.FAILED)
     assert not bears(a_record(status=200, ending=Ending.COMPLETE), Mark.FAILED)
+
+
+@pytest.mark.parametrize(("number", "hold_id"), [(1, "ex_1"), (2, "ex_1.2"), (11, "ex_1.11")])
+def test_holds_are_named_after_their_exchange(number: int, hold_id: str) -> None:
+    assert hold_id_of("ex_1", number) == hold_id
+    assert exchange_of(hold_id) == "ex_1"

@@ -24,6 +24,7 @@ from headgate.pricing.markup import Markups
 from headgate.pricing.overrides import markups_from, overrides_from
 from headgate.providers import registry
 from headgate.providers.base import Deployment, Secret, header_safe
+from headgate.routing.aliases import Alias, aliases_of
 from headgate.sections import (
     AccessSection,
     AdminSection,
@@ -58,6 +59,7 @@ class Settings:
     fallback: str | None = None
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     extra_models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    aliases: tuple[Alias, ...] = ()
     limits: LimitsSection = LimitsSection()
     origins: frozenset[str] = frozenset()
     postgres: str | None = field(default=None, repr=False)
@@ -185,6 +187,8 @@ def _settings(file: File, deployments: tuple[Deployment, ...], source: str) -> S
         raise ConfigError(f"{source}: `{short[0]}`: expected at least 16 characters")
     postgres = file.database if file.database and file.database.startswith(_POSTGRES) else None
     database = Path(file.database).expanduser() if file.database and postgres is None else default_database()
+    with _told(f"{source}: `models"):
+        aliases = aliases_of(file.models, deployments)
     with _told(f"{source}: `prices"):
         markups = markups_from(file.prices.markup, file.prices.markups)
     return Settings(
@@ -196,6 +200,7 @@ def _settings(file: File, deployments: tuple[Deployment, ...], source: str) -> S
         fallback=file.fallback,
         keys=file.keys,
         extra_models={name: section.models for name, section in file.providers.items() if section.models},
+        aliases=aliases,
         limits=file.limits,
         origins=frozenset(file.origins),
         postgres=postgres,

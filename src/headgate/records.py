@@ -43,6 +43,25 @@ class Attempt:
     started_ns: int
     ended_ns: int
     error: str | None = None
+    model: str | None = None
+    """As it was sent."""
+    ending: str | None = None
+    """An Ending; None in records of before there were several attempts."""
+    hold_id: str | None = None
+    """Its hold, where it had one."""
+    cost_nanos: int | None = None
+    """Nano-dollars; None is unknown."""
+    charge_nanos: int | None = None
+
+
+def hold_id_of(exchange_id: str, number: int) -> str:
+    """The id of the hold of an exchange's attempt, which are numbered from 1."""
+    return exchange_id if number == 1 else f"{exchange_id}.{number}"
+
+
+def exchange_of(hold_id: str) -> str:
+    """The id of the exchange that a hold is for. No exchange's own id has a dot in it."""
+    return hold_id.partition(".")[0]
 
 
 class Settled(StrEnum):

@@ -7,6 +7,7 @@ import msgspec
 
 from headgate.dialects.bound import DEFAULT_OUTPUT
 from headgate.providers.base import OnClientGone, TimeLimits
+from headgate.routing.aliases import Choose, Lack
 from headgate.settlement import OnUpstreamFailure
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=7 * 86_400)]
@@ -40,6 +41,31 @@ class ProviderSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     models: tuple[str, ...] = ()
     """Further model names that this deployment serves."""
     limits: UpstreamLimits = UpstreamLimits()
+
+
+class TargetSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A target of a model: a provider, and the name that it has the model under."""
+
+    provider: str
+    model: str | None = None
+    """The section's own name where it is left out."""
+    weight: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1
+    context: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """The context window, in tokens."""
+    lacks: tuple[Lack, ...] = ()
+
+
+class ModelSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[models.NAME]`: an alias, a model name of the operator's own."""
+
+    targets: tuple[TargetSection, ...]
+    fallbacks: tuple[str | TargetSection, ...] = ()
+    """Names of other such sections, or targets: in this order, when the targets have failed."""
+    choose: Choose = Choose.WEIGHTED
+    sticky: bool = True
+    attempts: Annotated[int, msgspec.Meta(ge=1, le=20)] = 3
+    hold_back_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
+    max_wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=60)] = 2.0
 
 
 class LimitsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -190,6 +216,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of pages that may open WebSockets, e.g. "https://app.example"; "*" is any."""
     keys: dict[str, str] = {}
     providers: dict[str, ProviderSection] = {}
+    models: dict[str, ModelSection] = {}
     limits: LimitsSection = LimitsSection()
     access: AccessSection = AccessSection()
     admin: AdminSection = AdminSection()

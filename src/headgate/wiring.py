@@ -20,6 +20,7 @@ from headgate.gateway.record import Trails
 from headgate.gateway.settle import Settler
 from headgate.gateway.sweep import Keeper, Lease
 from headgate.net.asgi import Application, Lifecycle
+from headgate.routing.health import Health as TargetHealth
 from headgate.stores.postgres import PostgresStore
 from headgate.telemetry.families import Standing
 from headgate.telemetry.log import LogWriter
@@ -60,6 +61,7 @@ def build(settings: Settings, store: Store | None = None, log: LogWriter | None 
         live=live,
         settler=Settler(store),
         trails=Trails(store),
+        targets=TargetHealth(),
         snapshots=snapshots,
         onlookers=Onlookers(snapshots.take, time.time_ns),
         books=Bookkeeping(partial(check_books, store), time.time_ns, time.monotonic_ns),

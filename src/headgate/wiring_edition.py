@@ -42,6 +42,7 @@ from headgate.net.tokens import Tokens
 from headgate.net.websocket_client import WebSockets
 from headgate.pricing.book import PriceBook
 from headgate.routing.catalogue import Catalogue
+from headgate.routing.health import Health as TargetHealth
 from headgate.routing.models import Models
 from headgate.tokenizer import Tokenizer
 from headgate.wiring_store import Store, StoreRecords, kind_of
@@ -64,6 +65,7 @@ class Lasting:
     live: Live
     settler: Settler
     trails: Trails
+    targets: TargetHealth
     snapshots: Snapshots
     onlookers: Onlookers
     books: Bookkeeping
@@ -97,7 +99,7 @@ def edition_of(settings: Settings, lasting: Lasting) -> Parts:
     """Put an edition together. Raises ConfigError. It may be done in a thread: nothing of it runs yet."""
     store, live, node = lasting.store, lasting.live, lasting.node
     catalogue = catalogue_of(settings)
-    models = Models(settings.deployments, catalogue, settings.fallback)
+    models = Models(settings.deployments, catalogue, settings.fallback, settings.aliases)
     book = settings.book or PriceBook.from_json(price_data())
     tariff = Tariff(book, settings.markups, settings.holds.output_tokens)
     tls = tls_context()
@@ -113,6 +115,7 @@ def edition_of(settings: Settings, lasting: Lasting) -> Parts:
         settler=lasting.settler,
         log=store,
         trails=lasting.trails,
+        health=lasting.targets,
         clock=Clock(time.time_ns, time.monotonic_ns, new_exchange_id),
         live=live,
         observers=lasting.observers,

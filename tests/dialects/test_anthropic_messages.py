@@ -35,6 +35,8 @@ def test_what_an_ask_takes_from_a_request() -> None:
     assert DIALECT.with_usage_frame(body, ask) is None
     with pytest.raises(BadRequest):
         DIALECT.read_ask(b"[]", ())
+    assert DIALECT.read_ask(b'{"metadata":{"user_id":"u_session_7"}}', ()).sticky_id == "u_session_7"
+    assert DIALECT.read_ask(b'{"metadata":"u"}', ()).sticky_id is None
 
 
 @pytest.mark.parametrize(

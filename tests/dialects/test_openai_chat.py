@@ -123,6 +123,8 @@ PICTURE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"
         ({"service_tier": 5}, {}),
         ({"tools": [{"type": "function"}]}, {"has_tools": True}),
         ({"tools": []}, {}),
+        ({"prompt_cache_key": "thread-7"}, {"sticky_id": "thread-7"}),
+        ({"prompt_cache_key": 7}, {}),
         (
             {"tools": [{"type": "web_search"}]},
             {"has_tools": True, "stored_context": True, "unbounded": "server_tools"},

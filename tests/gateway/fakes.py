@@ -28,7 +28,8 @@ from headgate.pricing.book import PriceBook
 from headgate.pricing.markup import Markups
 from headgate.providers import registry
 from headgate.providers.base import Deployment, OnClientGone, Origin, Secret
-from headgate.records import Record, Settled
+from headgate.records import Record, Settled, exchange_of, hold_id_of
+from headgate.routing.aliases import Alias
 from headgate.routing.catalogue import Catalogue
 from headgate.routing.models import Models
 from headgate.settlement import OnUpstreamFailure
@@ -227,17 +228,24 @@ class Stage:
         assert account is not None
         return account
 
-    async def entries(self, record: Record) -> list[Entry]:
-        """Of a record's hold, oldest first."""
-        return [entry for _, entry in await self.store.entries(hold_id=record.exchange_id)][::-1]
+    async def entries(self, record: Record, number: int = 1) -> list[Entry]:
+        """Of the hold of a record's attempt, oldest first."""
+        hold_id = hold_id_of(record.exchange_id, number)
+        return [entry for _, entry in await self.store.entries(hold_id=hold_id)][::-1]
 
     async def agrees(self, record: Record) -> None:
         """What must hold of any exchange: one resolution of its hold, and one amount, wherever it is told."""
         bill = record.bill
         if bill.lines:
             parts = [Decimal(x.dollars) * Decimal(x.quantity) * 10**9 / x.per for x in bill.lines]
-            assert bill.cost_nanos == int(sum(parts, Decimal(0)).quantize(Decimal(1), ROUND_HALF_UP))
-        entries = await self.entries(record)
+            if len({attempt.hold_id for attempt in record.attempts}) < 2:
+                assert bill.cost_nanos == int(sum(parts, Decimal(0)).quantize(Decimal(1), ROUND_HALF_UP))
+        assert all(exchange_of(hold.hold_id) != record.exchange_id for hold in await self.store.open_holds())
+        legs = [found for n in range(1, 9) if (found := await self.entries(record, n))]
+        if len(legs) > 1:
+            await self._adds_up(record, legs)
+            return
+        entries = legs[0] if legs else []
         assert bool(entries) == (bill.account is not None)
         if bill.account is None:
             assert (bill.hold_nanos, bill.charge_nanos, bill.settled) == (None, None, None)
@@ -247,6 +255,17 @@ class Stage:
         assert sum(entry.held_nanos for entry in entries) == 0
         assert -sum(entry.posted_nanos for entry in entries) == (bill.charge_nanos or 0)
         assert entries[0].held_nanos == bill.hold_nanos
+
+    async def _adds_up(self, record: Record, legs: Sequence[Sequence[Entry]]) -> None:
+        """Each attempt's hold is resolved by itself, and what all of them took is the charge on record."""
+        for entries in legs:
+            assert len([entry for entry in entries if entry.kind in RESOLVING]) == 1
+            assert sum(entry.held_nanos for entry in entries) == 0
+            of_it = [a for a in record.attempts if a.hold_id == entries[0].hold_id]
+            if of_it:  # a hold may be placed and its request never go out
+                assert -sum(e.posted_nanos for e in entries) == sum(a.charge_nanos or 0 for a in of_it)
+        assert record.bill.charge_nanos == -sum(entry.posted_nanos for entries in legs for entry in entries)
+        assert record.bill.cost_nanos == sum(attempt.cost_nanos or 0 for attempt in record.attempts)
 
 
 RESOLVING = {EntryKind.CAPTURE, EntryKind.VOID, EntryKind.EXPIRE}
@@ -267,6 +286,7 @@ def stage(
     ready: bool = True,
     store: MemoryStore | None = None,
     tokenizer: Counting | None = None,
+    aliases: Sequence[Alias] = (),
 ) -> Stage:
     deployments = [deployment("openai"), deployment("anthropic")] if deployments is None else deployments
     store, upstream = store or MemoryStore(), FakeUpstream(list(calls), is_ready=ready)
@@ -274,7 +294,7 @@ def stage(
     settler = Settler(store)
     gateway = Gateway(
         door=Doorkeeper(Keys(keys or {}), store, SECRET, lambda: NOW_NS),
-        models=Models(tuple(deployments), Catalogue.from_json(b"{}"), None),
+        models=Models(tuple(deployments), Catalogue.from_json(b"{}"), None, aliases),
         holds=Holds(store, tariff, NODE, tokenizer, patience_seconds=0.05, abandon=settler.abandon),
         forwarder=Forwarder(upstream, bounds or Bounds(), trailers=trailers),
         appraiser=Appraiser(tariff, policy),

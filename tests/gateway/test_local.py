@@ -1,6 +1,7 @@
 """What the gateway answers by itself."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from headgate.gateway.live import Live
 from headgate.gateway.local import LocalAnswer, LocalAnswers
 from headgate.gateway.request import Request
 from headgate.records import Record
+from headgate.routing.aliases import Alias, Target, Tier
 from headgate.routing.catalogue import Catalogue
 from headgate.routing.models import Models
 from headgate.stores.memory import MemoryStore
@@ -37,8 +39,10 @@ from .fakes import (
 CATALOGUE = Catalogue.from_json(b'{"openai":["gpt-4o-mini"],"anthropic":["claude-haiku-4-5"],"groq":["llama"]}')
 
 
-def local(keys: dict[str, str] | None = None, store: MemoryStore | None = None) -> LocalAnswers:
-    models = Models((deployment("openai"), deployment("anthropic")), CATALOGUE, None)
+def local(
+    keys: dict[str, str] | None = None, store: MemoryStore | None = None, aliases: Sequence[Alias] = ()
+) -> LocalAnswers:
+    models = Models((deployment("openai"), deployment("anthropic")), CATALOGUE, None, aliases)
     store = store or MemoryStore()
     return LocalAnswers(models, Doorkeeper(Keys(keys or {}), store, SECRET, lambda: 0), store, Live(), "1.0")
 
@@ -82,6 +86,18 @@ async def test_the_list_names_what_can_be_asked_for_here() -> None:
     listed = await body(local(), get("/v1/models"))
     assert listed["object"] == "list"
     assert {model["id"] for model in listed["data"]} == {"gpt-4o-mini", "claude-haiku-4-5"}
+
+
+async def test_the_operators_aliases_come_first_and_hide_what_they_are_called_like() -> None:
+    targets = (Target(deployment("openai"), "m"), Target(deployment("anthropic"), "m"))
+    aliases = [Alias("smart", (Tier(targets),)), Alias("claude-haiku-4-5", (Tier(targets),))]
+    listed = await body(local(aliases=aliases), get("/v1/models"))
+    owners = [(model["id"], model["owned_by"]) for model in listed["data"]]
+    assert owners == [("smart", "headgate"), ("claude-haiku-4-5", "headgate"), ("gpt-4o-mini", "openai")]
+    store = MemoryStore()
+    await store.put_key(virtual_key(models=("smart",), providers=("anthropic",)))
+    listed = await body(local(store=store, aliases=aliases), get("/v1/models", BEARER))
+    assert [model["id"] for model in listed["data"]] == ["smart"]
 
 
 async def test_anthropic_clients_get_their_shape() -> None:

@@ -335,3 +335,19 @@ async def test_a_keeper_that_fails_does_not_fail_in_silence(caplog: pytest.LogCa
     await own.aclose()
     assert "restart this gateway" in caplog.text
     assert "a fault of ours" in caplog.text
+
+
+def test_the_hold_of_a_further_attempt_tells_of_those_before_it() -> None:
+    before = {
+        "provider": "openai",
+        "status": None,
+        "started_ns": 1,
+        "ended_ns": 2,
+        "charge_nanos": 7,
+        "hold_id": "ex_1",
+    }
+    about = json.dumps({"attempts": [before], "charge_nanos": 7, "provider": "other"})
+    hold = Hold("ex_1.2", ACCOUNT, HELD, NOW_NS - 10, "dead", sent=True, minimum_nanos=0, about=about)
+    record = died(hold, 5, NOW_NS)
+    assert (record.exchange_id, record.provider, record.bill.charge_nanos) == ("ex_1", "other", 12)
+    assert [(attempt.provider, attempt.charge_nanos) for attempt in record.attempts] == [("openai", 7)]

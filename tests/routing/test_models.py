@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from headgate.errors import BadRequest, ConfigError, Forbidden, HeadgateError, NotFound, UnknownModel
 from headgate.providers.base import Deployment
 from headgate.providers.registry import all_providers, by_name
+from headgate.routing.aliases import Alias, Target, Tier
 from headgate.routing.catalogue import Catalogue
 from headgate.routing.models import Models, Route
 
@@ -353,3 +354,28 @@ def test_nobody_is_led_outside_of_those_that_they_may_use(
 def test_a_model_of_a_provider_that_may_not_be_used_is_refused_for_that_reason() -> None:
     with pytest.raises(Forbidden, match=r"belongs to openai, which this key may not use; it may use groq\."):
         models("groq", "openai").choose("openai.chat", "gpt-4o", among=("groq",))
+
+
+def with_alias(*names: str) -> Models:
+    deployments = [deployed(name) for name in names]
+    alias = Alias("smart", (Tier(tuple(Target(deployment, f"{deployment.name}s") for deployment in deployments)),))
+    return Models(deployments, CATALOGUE, None, [alias])
+
+
+def test_an_alias_where_only_one_deployment_can_be_chosen() -> None:
+    both = with_alias("anthropic", "openai")
+    assert chosen(both, CHAT, "Smart") == ("openai", "openais", False)
+    assert chosen(both, MESSAGES, "smart") == ("anthropic", "anthropics", False)
+    assert chosen(both, CHAT, "smart", "openai") == ("openai", "openais", False)
+    assert chosen(both, CHAT, "gpt-4o-mini") == ("openai", "gpt-4o-mini", False)
+    with pytest.raises(BadRequest, match=r"None of the targets of the model 'smart' speaks openai\.chat"):
+        with_alias("anthropic").choose(CHAT, "smart")
+    with pytest.raises(Forbidden, match="may use no provider that serves the model 'smart'"):
+        both.choose(CHAT, "smart", among=("anthropic",))
+
+
+def test_an_alias_is_among_the_nearest_names() -> None:
+    with pytest.raises(UnknownModel, match="Nearest known: smart"):
+        with_alias("openai").choose(CHAT, "smar")
+    assert with_alias("openai").alias("SMART") is not None
+    assert with_alias("openai").alias("gpt-4o") is None

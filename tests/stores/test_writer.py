@@ -465,3 +465,20 @@ async def test_a_full_database_is_waited_for(path: Path, caplog: pytest.LogCaptu
         assert await balances(store) == (10**9, 5_000)
     assert "database or disk is full" in caplog.text
     assert "again, after" in caplog.text
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_the_record_of_several_attempts_goes_by_the_last_of_its_holds(path: Path) -> None:
+    store = SqliteStore(path)
+    await funded(store, 1_000)
+    await store.submit(a_place("ex_1", 10))
+    await store.submit(a_place("ex_1.2", 10))
+    with locked(path):
+        waiting: list[asyncio.Task[Any]] = [asyncio.create_task(store.submit(Void("ex_1", "acme", 4)))]
+        waiting.append(asyncio.create_task(store.settle(Capture("ex_1.2", "acme", 3, 4), a_record("ex_1"))))
+        await asyncio.sleep(0)
+        await store.aclose()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    async with opened(path) as store:
+        assert await balances(store) == (1_000 - 3, 0)
+        assert await store.find("ex_1") == a_record("ex_1"), "not disputed"

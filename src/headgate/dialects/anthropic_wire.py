@@ -280,6 +280,7 @@ class MessagesRequest(Wanted):
     service_tier: Any = None
     speed: Any = None
     inference_geo: Any = None
+    metadata: Any = None
 
 
 _OWN_TOOLS = ("custom", "bash_", "text_editor_", "computer_", "memory_")
@@ -308,6 +309,7 @@ def messages_ask(body: bytes, request: MessagesRequest) -> Ask:
         service_tier=text(request.service_tier),
         speed=text(request.speed),
         inference_geo=text(request.inference_geo),
+        sticky_id=text(request.metadata.get("user_id")) if isinstance(request.metadata, dict) else None,
     )
     return with_attachments(ask, request.messages, _PICTURE_TOKENS)
 

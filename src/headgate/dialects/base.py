@@ -66,6 +66,11 @@ class Ask:
     """The client itself asked for the usage frame of a stream."""
     response_id: str | None = None
     """The stored response that the path names."""
+    previous_id: str | None = None
+    """The stored response that this one goes on from."""
+    sticky_id: str | None = None
+    """What requests of one conversation have in common, whose prompts begin alike: where they go together, a provider's
+    prompt cache helps."""
     prompt_bytes: int | None = None
     """Bytes that bound the prompt's text, where those of the body do not: pictures in it have `attachments` instead,
     and a reranker reads its query once for each document."""

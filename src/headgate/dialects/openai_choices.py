@@ -248,6 +248,7 @@ class ChatRequest(Wanted):
     search_parameters: Any = None
     plugins: Any = None
     data_sources: Any = None
+    prompt_cache_key: Any = None
 
 
 _OWN_TOOLS = ("function", "custom")
@@ -274,6 +275,7 @@ def chat_ask(body: bytes, request: ChatRequest) -> Ask:
         thinking_budget=_beside_cap(request),
         unbounded="server_tools" if helped else None,
         service_tier=text(request.service_tier),
+        sticky_id=text(request.prompt_cache_key),
     )
     return with_attachments(ask, request.messages)
 

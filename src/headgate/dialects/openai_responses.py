@@ -218,6 +218,7 @@ class _Request(Wanted):
     prompt: Any = None
     context_management: Any = None
     background: Any = None
+    prompt_cache_key: Any = None
 
 
 _OWN_TOOLS = ("function", "custom", "namespace", "local_shell", "apply_patch", "computer", "tool_search")
@@ -258,6 +259,8 @@ class OpenAIResponses(OpenAIDialect, SocketDialect):
             unbounded="server_tools" if helped else "compaction" if request.context_management else None,
             deferred=request.background is True,
             service_tier=text(request.service_tier),
+            previous_id=text(request.previous_response_id),
+            sticky_id=_conversation_of(request.conversation) or text(request.prompt_cache_key),
         )
         return with_attachments(ask, request.input)
 
@@ -287,6 +290,11 @@ class OpenAIResponses(OpenAIDialect, SocketDialect):
         }
         event = {"type": "response.failed", "sequence_number": 0, "response": response}
         return b"event: response.failed\ndata: " + json.dumps(event, ensure_ascii=False).encode() + b"\n\n"
+
+
+def _conversation_of(conversation: Any) -> str | None:
+    """The id of a stored conversation, which is named by itself or in an object."""
+    return text(conversation.get("id") if isinstance(conversation, dict) else conversation)
 
 
 DIALECT = OpenAIResponses()

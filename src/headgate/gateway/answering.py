@@ -15,11 +15,13 @@ from headgate.gateway.answer import answer_error, tell_failure
 from headgate.gateway.appraise import Appraisal
 from headgate.gateway.envelope import Envelope
 from headgate.gateway.headers import to_client, value_of
+from headgate.gateway.holdback import HoldBack
 from headgate.gateway.live import Running
 from headgate.gateway.rates import rate_headers, without_rates
 from headgate.gateway.receipt import ANNOUNCED, Trailers, comment, receipt, takes_comment, takes_trailers
 from headgate.gateway.relay import Patience, Relayed, Watch, relay
 from headgate.gateway.request import Client, ClientGone, Opening
+from headgate.gateway.spare import Spare
 from headgate.gateway.upstream import Call, CallAborted, Head, Headers
 from headgate.records import Attempt, Ending
 from headgate.usage import Basis, Estimate, Reading
@@ -43,6 +45,8 @@ class Forwarded:
     """Its usage belongs in the totals."""
     appraisal: Appraisal | None = None
     """None until it is concluded."""
+    untold: bool = False
+    """The client has been told nothing of it: another attempt follows, or an earlier one's answer is told."""
 
 
 Conclude = Callable[[Forwarded], Awaitable[Forwarded]]
@@ -104,16 +108,31 @@ class Answering:
         self._trails = told and not self._encloses and takes_trailers(admission.request, trailers)
         self._comments = told and self._streams and self._stream_type == _SSE and takes_comment(admission.request)
         self._started = False
+        self._given_up = False
 
-    async def pass_on(self, call: Call, client: Client, patience: Patience) -> Forwarded:
-        """Head, body and end to the client."""
+    async def pass_on(self, call: Call, client: Client, patience: Patience, spare: Spare | None = None) -> Forwarded:
+        """Head, body and end to the client; or nothing at all, where a spare can make up for what came."""
         envelope = Envelope(client) if self._encloses else None
-        to = client if envelope is None else envelope
-        with suppress(ClientGone):  # the relay finds out by itself, and the policy decides whether it reads on
-            await to.start(self._head.status, self._headers(), trailers=self._trails)
-        relayed = await relay(call, to, self._watch, self._opening.now, patience)
-        self._started = to.started or (envelope is not None and not client.gone)
+        beginning = self._beginning(call, client, spare)
+        to = envelope or beginning or client
+        try:
+            with suppress(ClientGone):  # the relay finds out by itself, and the policy decides whether it reads on
+                await to.start(self._head.status, self._headers(), trailers=self._trails)
+            relayed = await relay(call, to, self._watch, self._opening.now, patience)
+        finally:
+            if beginning is not None:
+                beginning.rest()
+        self._started = to.started or (to is not client and not client.gone)
         forwarded = self._forwarded(relayed)
+        seal = envelope or beginning
+        if spare is not None and seal is not None and seal.sealed and self._failed(spare, forwarded, client):
+            reading = replace(forwarded.reading, delivered_bytes=0)
+            ending = Ending.UPSTREAM_ERROR if forwarded.ending is Ending.UPSTREAM_ERROR else Ending.UPSTREAM_CUT
+            return await self._conclude(
+                replace(forwarded, ending=ending, untold=True, reading=reading, bytes_out=0, first_byte_ns=None)
+            )
+        if beginning is not None:
+            forwarded = await _opened(beginning, forwarded)
         whole = relayed.ended or forwarded.ending is Ending.COMPLETE
         if envelope is not None and envelope.sealed and not whole:  # so nothing of it was delivered
             forwarded = replace(forwarded, reading=replace(forwarded.reading, delivered_bytes=0))
@@ -122,6 +141,28 @@ class Answering:
         with suppress(ClientGone):  # it has had all there was to have
             await self._finish(to, envelope, forwarded, relayed)
         return forwarded
+
+    def _beginning(self, call: Call, client: Client, spare: Spare | None) -> HoldBack | None:
+        """What holds back the beginning of a stream, where another target could be tried."""
+        if spare is None or not spare.hold_back_seconds or self._encloses or self._head.status >= 400:
+            return None
+
+        def failed() -> bool:
+            meter = self._watch.meter
+            if not self._given_up and meter is not None and meter.so_far().in_stream_error is not None:
+                self._given_up = spare.broke()
+                if self._given_up:
+                    call.abort()
+            return self._given_up
+
+        return HoldBack(client, spare.hold_back_seconds, failed, self._opening.now)
+
+    def _failed(self, spare: Spare, forwarded: Forwarded, client: Client) -> bool:
+        """Whether what came is a failure that is not told. An end without evidence is one where nothing came."""
+        empty = forwarded.ending is Ending.INCOMPLETE and self._streams and not forwarded.reading.delivered_bytes
+        if client.gone or not (empty or forwarded.ending in {Ending.UPSTREAM_CUT, Ending.UPSTREAM_ERROR}):
+            return False
+        return self._given_up or spare.broke()
 
     def _headers(self) -> Headers:
         resized = self._watch.strip is not None or self._comments
@@ -180,6 +221,17 @@ class Answering:
         if self._stream_type == _SSE:
             return relayed.between_frames
         return self._watch.meter is not None and not _CUT_SHORT & reading.anomalies.keys()
+
+
+async def _opened(beginning: HoldBack, forwarded: Forwarded) -> Forwarded:
+    """What was held back goes on at the latest when there is no more."""
+    if beginning.sealed:
+        try:
+            await beginning.open()
+        except ClientGone:
+            return replace(forwarded, bytes_out=0, first_byte_ns=None)
+    first = forwarded.first_byte_ns
+    return replace(forwarded, first_byte_ns=None if first is None else max(first, beginning.opened_ns or 0))
 
 
 def _error(relayed: Relayed) -> HeadgateError | None:

@@ -1,9 +1,10 @@
 """The life of a request, readable aloud.
 
     A request comes in. We find which API it speaks, admit it, choose who serves it, set money aside for it, and
-    forward it: the relay passes the answer's bytes straight on while the meter watches. What it used is priced, the
-    client is told, the hold is settled, and we record what happened. Whatever happens, there is exactly one
-    settlement and exactly one record.
+    forward it: the relay passes the answer's bytes straight on while the meter watches. Where several may serve it, a
+    failure of one before anything was passed on is made up for by the next, each with money set aside for it. What it
+    used is priced, the client is told, the hold is settled, and we record what happened. Whatever happens, there is
+    exactly one settlement of each hold and exactly one record.
 
 The same, with what can go wrong at each step, is told in docs/life-of-a-request.md.
 """
@@ -12,7 +13,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from headgate.audit.redaction import Redactor
 from headgate.errors import Busy, HeadgateError
@@ -20,18 +20,22 @@ from headgate.gateway.admit import Admission, admit
 from headgate.gateway.answer import answer_error
 from headgate.gateway.answering import CLIENT_CLOSED, Forwarded
 from headgate.gateway.appraise import Appraiser
+from headgate.gateway.attempts import Attempts, Parts
 from headgate.gateway.forward import Forwarder
-from headgate.gateway.hold import Held, Holds
+from headgate.gateway.hold import Holds
 from headgate.gateway.holder import Doorkeeper
+from headgate.gateway.legs import added_up, billed
 from headgate.gateway.live import Live, Observer, Running
 from headgate.gateway.locate import Place, locate
+from headgate.gateway.plan import plan
 from headgate.gateway.record import Reached, Trails, counts, make_record, named
 from headgate.gateway.request import Client, Opening, Request
 from headgate.gateway.scribe import Scribe
 from headgate.gateway.settle import Settler
 from headgate.gateway.tape import Tape, TapedClient
 from headgate.gateway.trace import Tracing
-from headgate.records import Bill, Ending, RecordLog, Trail
+from headgate.records import Bill, Ending, RecordLog, Trail, disputed
+from headgate.routing.health import Health
 from headgate.routing.models import Models, Route
 from headgate.usage import Reading
 
@@ -72,38 +76,41 @@ class Gateway:
     scribe: Scribe | None = None
     """Keeps what was said, where a rule asks for it; None where none does."""
     tracing: Tracing | None = None
+    health: Health = field(default_factory=Health)
+    """How the targets of aliases have fared."""
 
     async def exchange(self, request: Request, client: Client) -> None:
         """Serve one request, settle and record it. Runs in a task of its own, which no client's leaving can cancel."""
         opening = self.open(request)
         place: Place | None = None
         admission: Admission | None = None
-        route: Route | None = None
-        held: Held | None = None
-        running: Running | None = None
+        attempts: Attempts | None = None
         tape: Tape | None = None
         try:
             place = locate(request)
             admission = await admit(request, place, self.door, self.log)
             tape = self.tape(admission)
             client = client if tape is None else TapedClient(client, tape)
-            route = await self._plan(admission)
-            held = await self.holds.place(admission, route, opening, sent=self.forwarder.ready(route))
-            running = Running(opening, admission, route, held, self.appraiser)
-            forwarded = await self._forward(running, client)
+            planned = await plan(admission, opening, self.models, self.trails, self.health)
+            attempts = Attempts(self._parts(), opening, admission, planned)
+            forwarded = await attempts.make(client)
         except HeadgateError as error:
             forwarded = await _refuse(error, place, client, opening)
         except asyncio.CancelledError:  # the gateway stops, and this client does not take what it is sent
             client.abort()
             stopped = Busy("The gateway is stopping.")
-            forwarded = Forwarded(Ending.GATEWAY_FAILED, stopped.status, reading=_seen(running), error=stopped)
+            forwarded = Forwarded(Ending.GATEWAY_FAILED, stopped.status, reading=_seen(attempts), error=stopped)
         except Exception:  # noqa: BLE001  the one place where a fault of ours must still end in an answer and a record
             _log.exception("exchange %s failed", opening.exchange_id)
             fault = HeadgateError("The gateway failed to handle this request.")
             refused = await _refuse(fault, place, client, opening)
-            forwarded = replace(refused, ending=Ending.GATEWAY_FAILED, reading=_seen(running))
-        await self.close(opening, request, Reached(place, admission, route, held), forwarded, running)
-        self.take(opening, admission, route, tape)
+            forwarded = replace(refused, ending=Ending.GATEWAY_FAILED, reading=_seen(attempts))
+        reached, running = Reached(place, admission), None
+        if attempts is not None:
+            reached, running = await attempts.reached(place), attempts.running
+            forwarded = replace(forwarded, appraisal=forwarded.appraisal or attempts.appraisal)
+        await self.close(opening, request, reached, forwarded, running)
+        self.take(opening, admission, reached.route, tape)
 
     def open(self, request: Request) -> Opening:
         """An exchange begins."""
@@ -120,26 +127,10 @@ class Gateway:
         if self.scribe is not None and admission is not None and tape is not None:
             self.scribe.take(opening, admission, route, tape)
 
-    async def _plan(self, admission: Admission) -> Route:
-        """Choose the deployment. Raises NotFound or UnknownModel."""
-        place, ask, key = admission.place, admission.ask, admission.holder.key
-        trail = await self.trails.find(ask.response_id) if ask.response_id is not None else None
-        free_choice = place.opaque or (place.deployment is not None and not place.metered)
-        dialect = place.dialect.name if place.dialect is not None and not free_choice else None
-        hint = trail.provider if trail else None
-        among = key.providers if key is not None else ()
-        route = self.models.choose(dialect, ask.model, place.deployment, hint=hint, among=among)
-        if key is not None:
-            key.check_provider(route.deployment.name)
-            if admission.may_cost:
-                key.check_model(ask.model, route.model)
-        return route
-
-    async def _forward(self, running: Running, client: Client) -> Forwarded:
-        held = running.held
-        clearance = None if held is None or held.sent else partial(self.holds.mark_sent, held)
-        self.live.add(running)
-        return await self.forwarder.forward(running, client, partial(self.conclude, running), clearance)
+    def _parts(self) -> Parts:
+        return Parts(
+            self.holds, self.forwarder, self.settler, self.live, self.appraiser, self.conclude, self.clock.wall_ns
+        )
 
     async def conclude(self, running: Running, forwarded: Forwarded) -> Forwarded:
         """What it used, and what that costs: known before the client has the end of its answer."""
@@ -153,7 +144,12 @@ class Gateway:
         return replace(forwarded, reading=reading, counted=counted, appraisal=appraisal)
 
     async def close(
-        self, opening: Opening, request: Request, reached: Reached, forwarded: Forwarded, running: Running | None
+        self,
+        opening: Opening,
+        request: Request,
+        reached: Reached,
+        forwarded: Forwarded,
+        running: Running | None,
     ) -> None:
         """Settle and record, whatever happened. Without a route there was nothing to pay for."""
         if running is None and reached.admission is not None and reached.route is not None:
@@ -161,8 +157,13 @@ class Gateway:
         if forwarded.appraisal is None and running is not None:
             forwarded = await self.conclude(running, forwarded)
         appraisal = forwarded.appraisal
-        bill = _NO_BILL if appraisal is None else appraisal.bill
+        legs = reached.legs
+        bill = added_up(legs, _NO_BILL if appraisal is None else appraisal.bill)
+        last = billed(forwarded.attempts, appraisal, reached.held)
+        forwarded = replace(forwarded, attempts=(*(attempt for leg in legs for attempt in leg.attempts), *last))
         record = make_record(opening, request, reached, forwarded, bill, redactor=self.redactor)
+        if not reached.legs_settled:
+            record = disputed(record)
         record = await self.settler.settle(reached.held, appraisal, record, self.clock.wall_ns())
         self.live.close(record)
         for observer in self.observers:  # each in a call of its own: what fails there is the loop's to report
@@ -172,8 +173,9 @@ class Gateway:
             asyncio.get_running_loop().call_soon(self.tracing.end, opening.trace, record, ask)
 
 
-def _seen(running: Running | None) -> Reading:
+def _seen(attempts: Attempts | None) -> Reading:
     """What the meter saw of an answer that is given up."""
+    running = None if attempts is None else attempts.running
     return running.meter.so_far() if running is not None and running.meter is not None else Reading()
 
 

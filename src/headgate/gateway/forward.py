@@ -8,26 +8,29 @@ from dataclasses import dataclass, field, replace
 
 from headgate.dialects import registry
 from headgate.dialects.base import FrameFilter
-from headgate.errors import HeadgateError
+from headgate.errors import HeadgateError, Source, UpstreamUnreachable
 from headgate.gateway.admit import Admission
 from headgate.gateway.answering import Answering, Conclude, Forwarded, unanswered
 from headgate.gateway.habits import REFUSALS, Habits, OptionRefused, Peeked
 from headgate.gateway.headers import to_upstream, without_key
+from headgate.gateway.kept import keep
 from headgate.gateway.live import Running
 from headgate.gateway.receipt import Trailers
 from headgate.gateway.relay import Patience
 from headgate.gateway.request import Client
+from headgate.gateway.spare import Spare
 from headgate.gateway.trace import Trace
 from headgate.gateway.upstream import (
     Call,
     CallAborted,
     Clearance,
     Credentials,
+    Head,
     Upstream,
     UpstreamRequest,
 )
 from headgate.providers.base import Deployment, OnClientGone, Outbound, TimeLimits
-from headgate.records import Attempt
+from headgate.records import Attempt, Ending
 from headgate.routing.models import Route
 
 
@@ -145,25 +148,36 @@ class Forwarder:
         return await self.credentials.freshen(deployment)
 
     async def forward(
-        self, running: Running, client: Client, conclude: Conclude, clearance: Clearance | None = None
+        self,
+        running: Running,
+        client: Client,
+        conclude: Conclude,
+        clearance: Clearance | None = None,
+        spare: Spare | None = None,
     ) -> Forwarded:
-        """Make the attempt and pass its answer on.
+        """Make the attempt and pass its answer on; or nothing of it, where a spare can make up for it.
 
         A refusal of the usage option is not passed on: the request goes once more, without it. It is remembered only
         if the deployment takes that, so that a client's own bad request, quoted in an error, cannot end the metering.
         Raises UpstreamUnreachable if the deployment's short-lived credential cannot be had.
         """
-        route = running.route
-        if route.deployment.short_lived:
-            route = replace(route, deployment=await self.fresh(route.deployment))
-        attempt = _Try(self, running, route, client, conclude, clearance)
-        name = route.deployment.name
-        asks = self.habits.takes_option(name)
+        route, name = running.route, running.route.deployment.name
         started = running.opening.now()
+        if route.deployment.short_lived:
+            try:
+                route = replace(route, deployment=await self.fresh(route.deployment))
+            except UpstreamUnreachable as error:
+                if spare is None or not spare.broke():
+                    raise
+                tried = Attempt(name, None, started, running.opening.now(), error.code, route.model, Ending.NEVER_SENT)
+                return Forwarded(Ending.NEVER_SENT, error.status, attempts=(tried,), error=error, untold=True)
+        attempt = _Try(self, running, route, client, conclude, clearance, spare)
+        asks = self.habits.takes_option(name)
         try:
             return await attempt.make(ask_usage=asks)
         except OptionRefused as refused:
-            first = Attempt(name, refused.status, started, running.opening.now(), refused.code)
+            now = running.opening.now()
+            first = Attempt(name, refused.status, started, now, refused.code, route.model, Ending.REFUSED)
         forwarded = await attempt.make(ask_usage=False)
         if forwarded.upstream_status is not None and forwarded.upstream_status < 400:
             self.habits.note_refusal(name)
@@ -180,6 +194,7 @@ class _Try:
     client: Client
     conclude: Conclude
     clearance: Clearance | None
+    spare: Spare | None = None
 
     async def make(self, *, ask_usage: bool) -> Forwarded:
         """One attempt. Raises OptionRefused, the client told nothing, if it failed for the usage option alone."""
@@ -196,16 +211,42 @@ class _Try:
             try:
                 head = await call.head()
             except (HeadgateError, CallAborted) as cause:
-                forwarded = await unanswered(cause, call, client, admission, opening)
+                forwarded = await self._unanswered(cause, call)
             else:
                 if outgoing.asks and head.status in REFUSALS:
                     call = Peeked(call)
                     if await call.names_option() and not client.gone:
                         raise OptionRefused(head.status)
-                answering = Answering(running, head, outgoing.strip, self.forwarder.trailers, self.conclude)
-                forwarded = await answering.pass_on(call, client, bounds.patience)
+                forwarded = await self._answered(call, head, outgoing.strip)
         finally:
             farewell.over()
         code = forwarded.error.code if forwarded.error else None
-        attempt = Attempt(route.deployment.name, forwarded.upstream_status, started, opening.now(), code)
+        attempt = Attempt(
+            route.deployment.name,
+            forwarded.upstream_status,
+            started,
+            opening.now(),
+            code,
+            route.model,
+            forwarded.ending,
+        )
         return replace(forwarded, attempts=(attempt,))
+
+    async def _unanswered(self, cause: HeadgateError | CallAborted, call: Call) -> Forwarded:
+        """No head came."""
+        theirs = isinstance(cause, HeadgateError) and cause.source is Source.UPSTREAM
+        if isinstance(cause, HeadgateError) and theirs and self.spare is not None and self.spare.broke():
+            unsent = isinstance(cause, UpstreamUnreachable) or not call.sent
+            ending = Ending.NEVER_SENT if unsent else Ending.UPSTREAM_CUT
+            return Forwarded(ending, cause.status, error=cause, untold=True)
+        return await unanswered(cause, call, self.client, self.running.admission, self.running.opening)
+
+    async def _answered(self, call: Call, head: Head, strip: FrameFilter | None) -> Forwarded:
+        """An answer begins: it is passed on, or kept where another target is tried."""
+        spare, client, forwarder = self.spare, self.client, self.forwarder
+        if spare is not None and spare.heard(head) and not client.gone:
+            spare.kept = await keep(call, head)
+            size = 0 if spare.kept is None else len(spare.kept.body)
+            return Forwarded(Ending.REFUSED, head.status, head.status, bytes_in=size, untold=True)
+        answering = Answering(self.running, head, strip, forwarder.trailers, self.conclude)
+        return await answering.pass_on(call, client, forwarder.bounds.patience, spare)

@@ -7,7 +7,7 @@ of nothing. The hold is placed last before the request goes out: it is what the 
 import asyncio
 import json
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from headgate.access.budgets import caps as budget_caps
@@ -21,6 +21,7 @@ from headgate.ledger.commands import Checkpoint, Place
 from headgate.ledger.entries import Account, AccountKind, Cap, Counter, Measure, Outcome, Result
 from headgate.ledger.store import Ledger, LedgerUnavailable
 from headgate.money import dollars_text
+from headgate.records import Attempt, hold_id_of
 from headgate.routing.models import Route
 
 T = TypeVar("T")
@@ -53,6 +54,22 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Further:
+    """What the hold of a further attempt has to say of those before it."""
+
+    attempts: tuple[Attempt, ...]
+    charge_nanos: int
+    """Of all of them."""
+    number: int
+    """From 2."""
+    first: Held | None
+    """The first one's hold, which stands in the limits on requests for all of them."""
+    resolve: Callable[[], None]
+    """Has the hold before it resolved. It is called right before this one is placed, so that both are one transaction
+    as a rule, and there is never more than one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Holds:
     """Places holds."""
 
@@ -66,10 +83,13 @@ class Holds:
     abandon: Callable[[Place], None] | None = None
     """Gives back a hold whose writing was not waited for."""
 
-    async def place(self, admission: Admission, route: Route, opening: Opening, *, sent: bool) -> Held | None:
-        """Place the hold of an exchange; None for one that no account pays for, or that costs nothing.
+    async def place(
+        self, admission: Admission, route: Route, opening: Opening, *, sent: bool, further: Further | None = None
+    ) -> Held | None:
+        """Place the hold of an attempt; None for one that no account pays for, or that costs nothing.
 
-        `sent`: the request will go out at once, without another word to the ledger.
+        `sent`: the request will go out at once, without another word to the ledger. `further`: there have been other
+        attempts.
 
         Raises PaymentRequired, RateLimited, Unpriced or Forbidden if the account or the key does not allow it, and
         Busy while the ledger cannot be written.
@@ -78,10 +98,15 @@ class Holds:
         if key is None or not _matters(admission):
             return None
         command = await self._command(key, admission, route, opening, sent=sent)
+        if further is not None:
+            command = _further(command, further)
+            further.resolve()
+            await asyncio.sleep(0)  # so that the books are told in this order
         outcome = await self._submit(command)
         if not outcome.stands:
             raise refusal(outcome, command)
-        return Held(command.hold_id, key.account_id, command.amount_nanos, sent, command.caps, outcome)
+        held = Held(command.hold_id, key.account_id, command.amount_nanos, sent, command.caps, outcome)
+        return held if further is None else _with_standing(held, further.first)
 
     async def mark_sent(self, held: Held) -> None:
         """Have the books say that a request may have been sent, before it is. Raises Busy.
@@ -141,6 +166,29 @@ class Holds:
                 return await waiting
         except (TimeoutError, LedgerUnavailable):
             raise Busy("The gateway cannot write its ledger at the moment, so it takes no requests.") from None
+
+
+def _further(command: Place, further: Further) -> Place:
+    """The hold of a further attempt: limits that count requests count the exchange once."""
+    about = json.loads(command.about) | {
+        "attempts": [{name: getattr(attempt, name) for name in attempt.__slots__} for attempt in further.attempts],
+        "charge_nanos": further.charge_nanos,
+    }
+    caps = tuple(cap for cap in command.caps if cap.measure is not Measure.TIMES)
+    hold_id = hold_id_of(command.hold_id, further.number)
+    return replace(command, hold_id=hold_id, about=json.dumps(about), caps=caps)
+
+
+def _with_standing(held: Held, first: Held | None) -> Held:
+    """The hold with the first one's limits on requests beside its own, for who is told where they stand."""
+    if first is None or first.outcome is None or held.outcome is None:
+        return held
+    pairs = zip(first.caps, first.outcome.counters, strict=False)
+    times = [(cap, counter) for cap, counter in pairs if cap.measure is Measure.TIMES]
+    counters = (*held.outcome.counters, *(counter for _, counter in times))
+    return replace(
+        held, caps=(*held.caps, *(cap for cap, _ in times)), outcome=replace(held.outcome, counters=counters)
+    )
 
 
 def _matters(admission: Admission) -> bool:

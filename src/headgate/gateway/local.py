@@ -93,7 +93,12 @@ class LocalAnswers:
         google = any(request.header(name) is not None for name in _GOOGLES)
         shape = _anthropic_model if anthropic else _google_model if google else _openai_model
         known = self._models.list_models()
-        named = {name: shape(name, owner) for name, owner in known if _may_use(holder, name, owner)}
+        named = {
+            alias.name: shape(alias.name, "headgate")
+            for alias in self._models.list_aliases()
+            if any(_may_use(holder, alias.name, target.deployment.name) for target in alias.targets)
+        }
+        named |= {name: shape(name, owner) for name, owner in known if _may_use(holder, name, owner)}
         if model_id:
             return _json(200, named[model_id]) if model_id in named else _unknown(model_id)
         models = list(named.values())

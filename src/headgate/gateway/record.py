@@ -9,6 +9,7 @@ from headgate.gateway.admit import Admission
 from headgate.gateway.answering import Forwarded
 from headgate.gateway.headers import bare, credentials_of
 from headgate.gateway.hold import Held
+from headgate.gateway.legs import Leg
 from headgate.gateway.locate import Place, may_cost
 from headgate.gateway.request import Opening, Request
 from headgate.records import Bill, Record, RecordLog, Trail
@@ -83,6 +84,10 @@ class Reached:
     admission: Admission | None = None
     route: Route | None = None
     held: Held | None = None
+    legs: tuple[Leg, ...] = ()
+    """The attempts before the last."""
+    legs_settled: bool = True
+    """The books say of their holds what their bills say."""
 
 
 def make_record(

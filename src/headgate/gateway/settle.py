@@ -48,6 +48,22 @@ class Settler:
         with suppress(LedgerUnavailable):  # then it is spilled, and given back at the next start
             await self.books.submit(Void(place.hold_id, place.account_id, place.at_ns, "the ledger was too slow"))
 
+    def resolve(self, held: Held, appraisal: Appraisal, note: str, at_ns: int) -> "asyncio.Task[bool]":
+        """Capture or void the hold of an attempt that is over while its exchange goes on.
+
+        The task tells whether the books say so. Nothing has to wait for it but the exchange's record.
+        """
+        resolution = _resolution(held, appraisal, at_ns, note)
+        return asyncio.get_running_loop().create_task(self._resolve(resolution))
+
+    async def _resolve(self, resolution: Resolution) -> bool:
+        with suppress(LedgerUnavailable):  # then it is spilled
+            outcome = await self.books.submit(resolution)
+            if not outcome.stands:
+                _log.error("%s could not be settled: %s; the books say %s", resolution, outcome.result, outcome.hold)
+                return False
+        return True
+
     async def settle(self, held: Held | None, appraisal: Appraisal | None, record: Record, at_ns: int) -> Record:
         """Capture or void, once, and record it. Waits until it is on disk; without a hold the record just follows.
 
@@ -57,13 +73,7 @@ class Settler:
         if held is None or appraisal is None:
             self.books.append(record)
             return record
-        note = str(record.ending)
-        resolution: Resolution
-        if appraisal.captures:
-            amount = appraisal.bill.charge_nanos or 0
-            resolution = Capture(held.hold_id, held.account_id, amount, at_ns, appraisal.tokens, note)
-        else:
-            resolution = Void(held.hold_id, held.account_id, at_ns, note)
+        resolution = _resolution(held, appraisal, at_ns, str(record.ending))
         # Cancelled, the gateway stops and cannot wait for its database: then the books spill both.
         with suppress(LedgerUnavailable, asyncio.CancelledError):
             outcome = await self.books.settle(resolution, record)
@@ -71,3 +81,10 @@ class Settler:
                 _log.error("%s could not be settled: %s; the books say %s", resolution, outcome.result, outcome.hold)
                 return disputed(record)
         return record
+
+
+def _resolution(held: Held, appraisal: Appraisal, at_ns: int, note: str) -> Resolution:
+    if not appraisal.captures:
+        return Void(held.hold_id, held.account_id, at_ns, note)
+    amount = appraisal.bill.charge_nanos or 0
+    return Capture(held.hold_id, held.account_id, amount, at_ns, appraisal.tokens, note)

@@ -19,7 +19,7 @@ from headgate.gateway.settle import Books
 from headgate.ledger.commands import Capture, Expire
 from headgate.ledger.entries import Hold
 from headgate.ledger.store import LedgerUnavailable
-from headgate.records import Bill, Ending, Record, Settled
+from headgate.records import Attempt, Bill, Ending, Record, Settled, exchange_of
 from headgate.usage import Reading
 
 _log = logging.getLogger("headgate.ledger")
@@ -148,17 +148,18 @@ def _say_why(keeping: asyncio.Task[None]) -> None:
 def died(hold: Hold, charge_nanos: int, now_ns: int) -> Record:
     """The record of an exchange whose gateway died, from what its hold tells about it."""
     about = json.loads(hold.about) if hold.about else {}
+    before = tuple(Attempt(**attempt) for attempt in about.get("attempts", ()))
     started_at_ns = about.pop("started_at_ns", hold.placed_at_ns)
     basis = "checkpoint" if hold.checkpoint_nanos is not None else "prompt_only"
     bill = Bill(
         account=hold.account_id,
         hold_nanos=hold.amount_nanos,
-        charge_nanos=charge_nanos,
+        charge_nanos=charge_nanos + about.get("charge_nanos", 0),
         settled=Settled.CAPTURED if hold.sent else Settled.EXPIRED,
         flags=(str(Ending.GATEWAY_DIED), basis) if hold.sent else (str(Ending.GATEWAY_DIED),),
     )
     return Record(
-        exchange_id=hold.hold_id,
+        exchange_id=exchange_of(hold.hold_id),
         started_at_ns=started_at_ns,
         method=about.get("method", ""),
         path=about.get("path", ""),
@@ -177,6 +178,7 @@ def died(hold: Hold, charge_nanos: int, now_ns: int) -> Record:
         total_ns=now_ns - started_at_ns,
         bytes_in=0,
         bytes_out=0,
+        attempts=before,
         key_id=about.get("key_id"),
         bill=bill,
     )

@@ -1,8 +1,9 @@
 """Which deployment serves a model name.
 
-In this order: the X-Provider header; a prefix that names a deployment (`groq/llama-3.3-70b-versatile`); the name
-patterns of the configured providers; the catalogue; the fallback. Only deployments that speak the client's dialect
-are looked at. Where none is known to serve a name, the error tells the names that come nearest.
+In this order: the X-Provider header; the operator's aliases; a prefix that names a deployment
+(`groq/llama-3.3-70b-versatile`); the name patterns of the configured providers; the catalogue; the fallback. Only
+deployments that speak the client's dialect are looked at. Where none is known to serve a name, the error tells the
+names that come nearest.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,6 +13,7 @@ from functools import cached_property
 
 from headgate.errors import BadRequest, ConfigError, Forbidden, NotFound, UnknownModel
 from headgate.providers.base import Deployment
+from headgate.routing.aliases import Alias
 from headgate.routing.catalogue import Catalogue
 
 _SHOWN = 100
@@ -72,9 +74,9 @@ class _Names:
             found.append((model if plain else f"{deployment.name}/{model}", deployment.name))
         return found
 
-    def nearest(self, model: str) -> list[str]:
-        """At most three listed models whose names are like this one, the likest first."""
-        names = {name.lower(): name for name, _ in self.listed}
+    def nearest(self, model: str, others: Iterable[str] = ()) -> list[str]:
+        """At most three listed models, or other names, that are like this one, the likest first."""
+        names = {name.lower(): name for name in (*(name for name, _ in self.listed), *others)}
         return [names[name] for name in get_close_matches(model.lower(), names, n=3)]
 
     def _serving(self, model: str) -> list[Deployment]:
@@ -87,8 +89,15 @@ class _Names:
 class Models:
     """The choice of a deployment for every request."""
 
-    def __init__(self, deployments: Sequence[Deployment], catalogue: Catalogue, fallback: str | None = None) -> None:
+    def __init__(
+        self,
+        deployments: Sequence[Deployment],
+        catalogue: Catalogue,
+        fallback: str | None = None,
+        aliases: Sequence[Alias] = (),
+    ) -> None:
         """Raises ConfigError if two deployments share a name, or none has the fallback's."""
+        self._aliases = {alias.name.lower(): alias for alias in aliases}
         self._by_name = {deployment.name.lower(): deployment for deployment in deployments}
         if len(self._by_name) < len(deployments):
             raise ConfigError("providers: expected names that differ in more than case")
@@ -123,9 +132,15 @@ class Models:
             Forbidden: None of `among` speaks the dialect, or the model belongs to another deployment.
             UnknownModel: No deployment is known to serve the model; the message names the nearest that are served.
         """
+        alias = None if model is None else self.alias(model)
         if x_provider is not None:
             deployment = self._named(x_provider, dialect)
+            under = next((t.model for t in alias.targets if t.deployment == deployment), None) if alias else None
+            if under is not None:
+                return Route(deployment, under)
             return Route(deployment, None) if model is None else self._all.at(deployment, model)
+        if alias is not None and dialect is not None:
+            return _first_of(alias, dialect, among)
         names = self._names_of(dialect, among)
         if among and names is not None and not names.deployments:
             raise Forbidden(f"None of the providers that this key may use speaks {dialect}: {', '.join(among)}.")
@@ -137,6 +152,10 @@ class Models:
         if route is None:
             raise self._refusal(names, dialect, model)
         return route
+
+    def alias(self, model: str) -> Alias | None:
+        """The operator's alias of that name."""
+        return self._aliases.get(model.lower())
 
     def _names_of(self, dialect: str | None, among: tuple[str, ...]) -> _Names | None:
         names = self._all if dialect is None else self._names.get(dialect)
@@ -151,8 +170,13 @@ class Models:
         """Every known model with the name of the deployment it leads to, under a name that a client can ask for.
 
         A plain name stands for the deployment that `choose` prefers; the others' carry their prefix. No name twice.
+        Aliases are not among them.
         """
-        return self._all.listed
+        return [(name, owner) for name, owner in self._all.listed if name.lower() not in self._aliases]
+
+    def list_aliases(self) -> list[Alias]:
+        """The operator's aliases, in the operator's order."""
+        return list(self._aliases.values())
 
     def _the_fallback(self, name: str | None) -> Deployment | None:
         """The operator's fallback; without one, the only deployment if there is no knowing what it serves.
@@ -203,7 +227,7 @@ class Models:
                 )
             reason = self._not_spoken(deployment, dialect)
             return BadRequest(f"The model '{shown}' belongs to {deployment.name}. {reason}", param="model")
-        nearest = names.nearest(shown)
+        nearest = names.nearest(shown, [alias.name for alias in self._aliases.values()])
         choices = ", ".join(deployment.name for deployment in names.deployments)
         return UnknownModel(
             f"No configured provider is known to serve the model '{shown}'."
@@ -222,6 +246,17 @@ class Models:
 
     def _configured(self) -> str:
         return ", ".join(deployment.name for deployment in self._all.deployments) or "none"
+
+
+def _first_of(alias: Alias, dialect: str, among: tuple[str, ...]) -> Route:
+    """The first of an alias's targets that may be used, where only one can be: for a socket."""
+    speaking = [target for target in alias.targets if target.deployment.speaks(dialect)]
+    allowed = [target for target in speaking if not among or target.deployment.name in among]
+    if not speaking:
+        raise BadRequest(f"None of the targets of the model '{alias.name}' speaks {dialect}.", param="model")
+    if not allowed:
+        raise Forbidden(f"This key may use no provider that serves the model '{alias.name}'.", param="model")
+    return Route(allowed[0].deployment, allowed[0].model)
 
 
 def _by_model(pairs: Iterable[tuple[str, Deployment]]) -> dict[str, list[Deployment]]:

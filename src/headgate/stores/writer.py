@@ -25,7 +25,7 @@ from typing import TypeAlias
 from headgate.errors import ConfigError
 from headgate.ledger.commands import Capture, Checkpoint, Command, Expire, Void
 from headgate.ledger.store import LedgerUnavailable
-from headgate.records import Record
+from headgate.records import Record, exchange_of
 from headgate.stores.file_sqlite import SqliteFile, Task
 from headgate.stores.queries import Reader
 from headgate.stores.rollups_sqlite import Pace
@@ -377,8 +377,8 @@ def _opened(path: Path) -> SqliteFile:
 
 
 def _replay(file: SqliteFile, left: Spilled) -> None:
-    """Write what was spilled. A hold has the id of its exchange: the record goes by what becomes of it, as ever."""
-    at = {command.hold_id: number for number, command in enumerate(left.resolutions)}
+    """Write what was spilled. A hold's id tells its exchange: the record goes by what becomes of its last, as ever."""
+    at = {exchange_of(command.hold_id): number for number, command in enumerate(left.resolutions)}
     settled = {at[record.exchange_id]: record for record in left.records if record.exchange_id in at}
     others = [record for record in left.records if record.exchange_id not in at]
     outcomes, _ = file.write(others, left.resolutions, settled=settled)
