@@ -126,6 +126,18 @@ class TooLarge(HeadgateError):
     source, status, code = Source.CLIENT, 413, "request_too_large"
 
 
+class RequestTimeout(HeadgateError):
+    """The client did not send its request in time."""
+
+    source, status, code, retry_safe = Source.CLIENT, 408, "request_timeout", True
+
+
+class HeadersTooLarge(HeadgateError):
+    """The request's head is over the limit."""
+
+    source, status, code = Source.CLIENT, 431, "headers_too_large"
+
+
 class UnsupportedEncoding(HeadgateError):
     """A content-encoding that headgate cannot undo."""
 

@@ -80,6 +80,12 @@ class LimitsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drain_seconds: float = 60.0
     drain_mib: int = 64
     max_body_mib: int = 64
+    client_head_seconds: Seconds = 30.0
+    """A request's head, from its first byte to its last."""
+    client_body_seconds: Seconds = 300.0
+    """From there to the request's last byte."""
+    client_idle_seconds: Seconds = 300.0
+    """A client that takes nothing of what it is sent is left after so long."""
 
     def of_upstreams(self, own: UpstreamLimits | None = None) -> TimeLimits:
         """How long a provider may take that has these limits of its own."""

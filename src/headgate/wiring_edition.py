@@ -141,7 +141,7 @@ def edition_of(settings: Settings, lasting: Lasting) -> Parts:
     life = _Life(upstream, scribe, _pruner(settings, store), deeds)
     edition = Edition(
         gateway, sessions, local, settings.limits.max_body_mib * _MIB, mounts,
-        life.start, life.retire, upstream.aclose, life.close,
+        life.start, life.retire, upstream.aclose, life.close, settings.limits.client_body_seconds,
     )  # fmt: skip
     return Parts(edition, settings, models, catalogue, deeds)
 

@@ -110,6 +110,10 @@ class Reloading:
             raise ConfigError(f"the settings cannot be used: {error}") from error
 
 
+_SERVERS_LIMITS = ("stop_seconds", "client_head_seconds", "client_body_seconds", "client_idle_seconds")
+"""They are the listening server's, which stays."""
+
+
 def as_far_as_possible(wanted: Settings, now: Settings) -> Settings:
     """The settings that are wanted, but for what stays as it is until a restart."""
     same_book = wanted.book is not None and now.book is not None and wanted.book.version == now.book.version
@@ -122,7 +126,7 @@ def as_far_as_possible(wanted: Settings, now: Settings) -> Settings:
         postgres=now.postgres,
         access=put(wanted.access, secret=now.access.secret),
         holds=put(wanted.holds, lease_seconds=now.holds.lease_seconds),
-        limits=put(wanted.limits, stop_seconds=now.limits.stop_seconds),
+        limits=put(wanted.limits, **{name: getattr(now.limits, name) for name in _SERVERS_LIMITS}),
         metrics=put(wanted.metrics, enabled=now.metrics.enabled, listen=now.metrics.listen),
         metrics_at=now.metrics_at,
         log=now.log,

@@ -22,7 +22,7 @@ from headgate.errors import BadRequest
 
 
 class Request(Wanted):
-    once = ("model", "n")
+    once = ("model", "stream", "n")
     bulk = ("messages",)
 
     n: Any = None
@@ -67,7 +67,13 @@ def test_only_what_is_wanted_is_read(body: bytes, model: str | None, stream: boo
         (b'{"model":true}', "'model' must be a string, not true or false.", "model"),
         (b'{"model":"a","model":"a"}', "The request body names 'model' more than once.", "model"),
         (b'{"mod\\u0065l":"a","model":"b"}', "The request body names 'model' more than once.", "model"),
+        (b'{"stream":false,"stream":true}', "The request body names 'stream' more than once.", "stream"),
         (b'{"n":1,"n":2}', "The request body names 'n' more than once.", "n"),
+        (b'{"N":1,"n":2}', "The request body names 'n' more than once.", "n"),
+        (b'{"model":"a","Model":"b"}', "The request body names 'model' more than once.", "model"),
+        (b'{"\\u004dodel":"a","model":"b"}', "The request body names 'model' more than once.", "model"),
+        ('{"\u017ftream":true,"stream":false}'.encode(), "The request body names 'stream' more than once.", "stream"),
+        (b'{"\\u017Ftream":true,"stream":false}', "The request body names 'stream' more than once.", "stream"),
         (b'{"n":9,"n":null}', "The request body names 'n' more than once.", "n"),
         (b'{"n":1,"\\u006e":2}', "The request body names 'n' more than once.", "n"),
         (b'{"n":1,"messages":"' + b"x" * 9000 + b'","n":2}', "The request body names 'n' more than once.", "n"),

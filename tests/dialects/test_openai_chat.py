@@ -145,7 +145,7 @@ def test_what_bounds_a_request(body: dict[str, Any], told: dict[str, Any]) -> No
     assert asked("azure.deployments", CHAT | body) == told
 
 
-@pytest.mark.parametrize("member", ["max_tokens", "max_completion_tokens", "n"])
+@pytest.mark.parametrize("member", ["max_tokens", "max_completion_tokens", "n", "stream_options", "service_tier"])
 def test_what_bounds_a_request_is_named_once(member: str) -> None:
     """One server would take the first, another the last."""
     with pytest.raises(BadRequest, match=f"names '{member}' more than once") as refusal:

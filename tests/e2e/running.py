@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from headgate.config import Settings
+from headgate.net.http_protocol import ClientLimits
 from headgate.net.server import bind, make_server
 from headgate.providers import registry
 from headgate.providers.base import Deployment, OnClientGone, Secret
@@ -95,7 +96,9 @@ async def serving(
         **more,
     )
     log, started = log or WatchedLog(), asyncio.Event()
-    server = make_server(build(settings, log).application, limits.stop_seconds, started.set)
+    patience = ClientLimits(limits.client_head_seconds, limits.client_body_seconds, limits.client_idle_seconds)
+    application = build(settings, log).application
+    server = make_server(application, limits.stop_seconds, started.set, client_limits=patience)
     serving = asyncio.create_task(server.serve(sockets=[taken]))
     try:
         await started.wait()

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.errors import BadRequest, TooLarge, UnsupportedEncoding
+from headgate.framing import inflate
 from headgate.framing.inflate import PIECE_BYTES, decompress, inflater
 from headgate.testing.splits import every_split
 
@@ -174,6 +175,36 @@ def test_a_bomb_comes_in_small_pieces_and_is_refused_at_the_limit(name: str) -> 
     assert max(sizes) <= PIECE_BYTES
     with pytest.raises(TooLarge, match="more than 1000000 bytes"):
         decompress(bomb, name, limit=1_000_000)
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate", "br", "zstd"])
+def test_a_larger_bomb_is_not_watched_to_its_end(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inflate, "_FREE_BYTES", 8 * 1024 * 1024)
+    bomb, inflating = _bomb(name), inflater(name)
+    assert inflating is not None
+    size = sum(len(piece) for piece in inflating.feed(bomb))
+    assert size <= 64 * len(bomb) + 8 * 1024 * 1024
+    assert inflating.failed
+    assert list(inflating.feed(bomb)) == []
+
+
+def test_what_only_another_coding_reads_is_work_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inflate, "_FREE_BYTES", 1024 * 1024)
+    inflating = inflater("gzip, gzip")
+    assert inflating is not None
+    assert list(inflating.feed(_gzip(_gzip(b"") * 200_000))) == []
+    assert inflating.failed
+
+
+@pytest.mark.parametrize("size", [1, 1000, 10**9])
+def test_text_is_no_bomb(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inflate, "_FREE_BYTES", 0)
+    text = b"".join(b'data: {"choices":[{"delta":{"content":"%x"}}]}\n\n' % (n * n) for n in range(2000))
+    packed, inflating = _gzip(text), inflater("gzip")
+    assert inflating is not None
+    chunks = (packed[at : at + size] for at in range(0, len(packed), size))
+    assert b"".join(piece for chunk in chunks for piece in inflating.feed(chunk)) == text
+    assert not inflating.failed
 
 
 def test_no_coding_on_the_way_may_pass_the_limit_either() -> None:

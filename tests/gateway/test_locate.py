@@ -2,7 +2,7 @@ import pytest
 
 from headgate.dialects.base import Metering
 from headgate.errors import BadRequest, HeadgateError, NotFound
-from headgate.gateway.locate import Place, below_version, locate, may_cost
+from headgate.gateway.locate import Place, below_version, climbs, locate, may_cost
 from headgate.gateway.request import Request
 
 
@@ -103,6 +103,18 @@ def test_a_deployment_of_azures_is_the_model() -> None:
 def test_refusals(request_: Request, error: type[HeadgateError]) -> None:
     with pytest.raises(error):
         locate(request_)
+
+
+@pytest.mark.parametrize("path", ["/a/%252e%252e/b", "/a/..%2f", "/..", "/a%5C..%5Cb", "/./a", "/%2e"])
+def test_a_path_that_climbs_however_it_is_written(path: str) -> None:
+    assert climbs(path)
+
+
+@pytest.mark.parametrize(
+    "path", ["/a..b", "/...", "/.well-known/x", "/gpt-4.1", "/a%2fb", "/%25" + "25" * 30_000 + "2e"]
+)
+def test_a_path_that_does_not_climb(path: str) -> None:
+    assert not climbs(path)
 
 
 def test_below_version() -> None:

@@ -34,6 +34,7 @@ def serve(
     from headgate import wiring
     from headgate.cli.progress import waiting
     from headgate.config import load
+    from headgate.net.http_protocol import ClientLimits
     from headgate.net.server import bind, make_server
     from headgate.telemetry.log import LEVELS, LogWriter, set_up
 
@@ -61,7 +62,10 @@ def serve(
         typer.echo(greeting(replace(settings, port=port)))
         on_hangup(partial(assembly.reloading.reload, read))
 
-    make_server(assembly.application, settings.limits.stop_seconds, greet).run(sockets=[taken])
+    limits = settings.limits
+    patience = ClientLimits(limits.client_head_seconds, limits.client_body_seconds, limits.client_idle_seconds)
+    server = make_server(assembly.application, limits.stop_seconds, greet, client_limits=patience)
+    server.run(sockets=[taken])
 
 
 def on_hangup(reload: "Callable[[], Coroutine[Any, Any, None]]") -> None:

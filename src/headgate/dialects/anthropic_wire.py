@@ -268,7 +268,7 @@ _TYPES = {
 class MessagesRequest(Wanted):
     """What is read of a request for a message."""
 
-    once: ClassVar[tuple[str, ...]] = ("model", "max_tokens")
+    once: ClassVar[tuple[str, ...]] = ("model", "stream", "max_tokens", "service_tier", "speed")
     bulk: ClassVar[tuple[str, ...]] = ("messages", "tools")
 
     messages: msgspec.Raw = msgspec.Raw()

@@ -1,7 +1,10 @@
 """How a request body is read, for all dialects: only the fields that headgate needs, whatever else it holds."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -17,9 +20,9 @@ class Wanted(msgspec.Struct):
     What headgate does not need is not checked: it is passed on for the provider to judge.
     """
 
-    once: ClassVar[tuple[str, ...]] = ("model",)
+    once: ClassVar[tuple[str, ...]] = ("model", "stream")
     """Members that may stand there only once: parsers differ on which one counts, so one could be held and another
-    served. A dialect adds those that bound what is generated."""
+    served. A dialect adds those that bound what is generated, or that the price depends on."""
 
     bulk: ClassVar[tuple[str, ...]] = ()
     """Members that were read as Raw and are most of a large body: the others are looked for outside of them."""
@@ -45,16 +48,39 @@ def read_request(body: bytes, wanted: type[W]) -> W:
         raise BadRequest(f"'model' must be a string, not {_kind(request.model)}.", param="model")
     if not isinstance(request.stream, bool | None):
         raise BadRequest(f"'stream' must be true or false, not {_kind(request.stream)}.", param="stream")
-    outline = _outline(body, request) if len(body) > _LARGE else body
-    escapes = b"\\u00" in outline  # a key may be spelt with them
-    for name in wanted.once:
-        if (escapes or outline.count(b'"%b"' % name.encode()) > 1) and jsontext.repeats(outline, name):
-            raise BadRequest(f"The request body names '{name}' more than once.", param=name)
+    repeated = _repeated(_outline(body, request) if len(body) > _LARGE else body, wanted.once)
+    if repeated is not None:
+        raise BadRequest(f"The request body names '{repeated}' more than once.", param=repeated)
     request.stream = bool(request.stream)
     return request
 
 
 _LARGE = 4096
+
+
+def _repeated(outline: bytes, names: tuple[str, ...]) -> str | None:
+    """The first of these members that stands there twice, whether or not in the same case.
+
+    Go's parser takes "Model" for "model", and so do others; it even takes a long s for an s.
+    """
+    spelt = b"\\u" in outline or _LONG_S in outline or _KELVIN in outline
+    if not spelt:
+        keys = [key.lower() for key in _keys(names).findall(outline)]
+        if len(keys) == len(set(keys)):
+            return None
+    found = Counter(member.key.casefold() for member in jsontext.members(outline))
+    return next((name for name in names if found[name.casefold()] > 1), None)
+
+
+@lru_cache
+def _keys(names: tuple[str, ...]) -> re.Pattern[bytes]:
+    """Finds them in any case, each by one look at a quotation mark: to count each of them by itself takes longer."""
+    letters = ["".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in name) for name in names]
+    return re.compile(f'"({"|".join(letters)})"'.encode())
+
+
+_LONG_S, _KELVIN = "\u017f".encode(), "\u212a".encode()
+"""The two characters beyond ASCII that are letters of it in another case (Unicode's CaseFolding.txt)."""
 
 
 def _outline(body: bytes, request: Wanted) -> bytes:

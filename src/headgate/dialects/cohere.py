@@ -212,7 +212,7 @@ def cohere_usage(raw: Mapping[str, Any], anomalies: Anomalies) -> Usage:
 
 
 class _Request(Wanted):
-    once: ClassVar[tuple[str, ...]] = ("model", "max_tokens")
+    once: ClassVar[tuple[str, ...]] = ("model", "stream", "max_tokens")
     bulk: ClassVar[tuple[str, ...]] = ("messages", "documents")
 
     max_tokens: Any = None

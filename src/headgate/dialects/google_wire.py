@@ -320,7 +320,7 @@ class _Config(msgspec.Struct):
 
 
 class _Request(Wanted):
-    once: ClassVar[tuple[str, ...]] = ("model", "generationConfig", "generation_config")
+    once: ClassVar[tuple[str, ...]] = ("model", "stream", "generationConfig", "generation_config")
     bulk: ClassVar[tuple[str, ...]] = ("contents", "tools", "requests")
 
     generationConfig: Any = None  # noqa: N815

@@ -128,7 +128,7 @@ def _size(message: _Message | None) -> int:
 
 
 class _Request(Wanted):
-    once: ClassVar[tuple[str, ...]] = ("model", "options")
+    once: ClassVar[tuple[str, ...]] = ("model", "stream", "options")
 
     options: Any = None
     messages: msgspec.Raw = msgspec.Raw()

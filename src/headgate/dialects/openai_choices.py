@@ -230,7 +230,9 @@ def _function_size(function: _Function | None) -> int:
 class ChatRequest(Wanted):
     """What is read of a chat request, in the spellings of all compatible services."""
 
-    once: ClassVar[tuple[str, ...]] = ("model", "max_tokens", "max_completion_tokens", "n")
+    once: ClassVar[tuple[str, ...]] = (
+        "model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "service_tier",
+    )  # fmt: skip
     bulk: ClassVar[tuple[str, ...]] = ("messages", "tools")
 
     messages: msgspec.Raw = msgspec.Raw()

@@ -13,7 +13,7 @@ from headgate.dialects.reading import text
 
 
 class _Request(Wanted):
-    once: ClassVar[tuple[str, ...]] = ("model", "max_tokens", "n", "best_of")
+    once: ClassVar[tuple[str, ...]] = ("model", "stream", "stream_options", "max_tokens", "n", "best_of")
     bulk: ClassVar[tuple[str, ...]] = ("prompt",)
 
     prompt: msgspec.Raw = msgspec.Raw()

@@ -125,7 +125,7 @@ def media_usage(raw: Mapping[str, Any], anomalies: Anomalies) -> Usage:
 
 
 class _Request(Wanted):
-    once: ClassVar[tuple[str, ...]] = ("model", "n")
+    once: ClassVar[tuple[str, ...]] = ("model", "stream", "n")
 
     stream_format: Any = None
     n: Any = None

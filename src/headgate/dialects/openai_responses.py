@@ -206,7 +206,7 @@ def _parts_size(parts: list[_Part] | str | None) -> int:
 
 
 class _Request(Wanted):
-    once: ClassVar[tuple[str, ...]] = ("model", "max_output_tokens")
+    once: ClassVar[tuple[str, ...]] = ("model", "stream", "max_output_tokens", "service_tier")
     bulk: ClassVar[tuple[str, ...]] = ("input", "tools")
 
     input: msgspec.Raw = msgspec.Raw()

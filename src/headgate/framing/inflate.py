@@ -28,6 +28,17 @@ _ZSTD_WINDOW_LOG = 23
 """8 MiB, the window that RFC 9659 allows for this coding; the library's own bound is 128 MiB."""
 _MAX_CODINGS = 3
 """More codings on one body than anyone uses; each may multiply the work of the one before."""
+_FREE_BYTES = 64 * 1024 * 1024
+_EXPANSION = 64
+"""An answer that passes by is decoded to so many bytes for each of its own, beyond the first 64 MiB. Text becomes ten
+to thirty times as long; a bomb a thousand times, or a million in two codings, and whoever decodes that does nothing
+else meanwhile."""
+
+
+class _Bomb(Exception):
+    """Raised where decoding would be too much work."""
+
+
 _CORRUPT = (zlib.error, brotli.error, zstd.ZstdError)
 
 
@@ -140,13 +151,15 @@ def _stages(content_encoding: str) -> list[_Stage]:
     return [_STAGES[name]() for name in reversed(names)]
 
 
-def _undo(stages: Sequence[_Stage], data: bytes) -> Iterator[bytes]:
+def _undo(stages: Sequence[_Stage], data: bytes, work: Callable[[int], None] = lambda _: None) -> Iterator[bytes]:
+    """`work` is told of every byte that any stage makes, and may raise to stop it."""
     if not stages:
         yield data
         return
     for at in range(0, len(data), _SLICE_BYTES):
         for piece in stages[0].feed(data[at : at + _SLICE_BYTES]):
-            yield from _undo(stages[1:], piece)
+            work(len(piece))
+            yield from _undo(stages[1:], piece, work)
 
 
 class Inflate:
@@ -156,11 +169,12 @@ class Inflate:
     own affair, and may differ.
     """
 
-    __slots__ = ("_stages", "failed")
+    __slots__ = ("_left", "_stages", "failed")
 
     def __init__(self, content_encoding: str) -> None:
         self.failed = False
-        """True once the data was corrupt, or from the start if the coding is unknown: nothing more will come."""
+        """True once the data was corrupt or a bomb, or from the start if the coding is unknown: no more will come."""
+        self._left = _FREE_BYTES
         try:
             self._stages = _stages(content_encoding)
         except UnsupportedEncoding:
@@ -171,11 +185,17 @@ class Inflate:
         """What the chunk decodes to, in pieces of at most PIECE_BYTES. Never raises; decodes as it is iterated."""
         if self.failed:
             return
+        self._left += _EXPANSION * len(chunk)
         try:
-            yield from _undo(self._stages, chunk)
-        except _CORRUPT:
+            yield from _undo(self._stages, chunk, self._work)
+        except (*_CORRUPT, _Bomb):
             self._stages = []
             self.failed = True
+
+    def _work(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise _Bomb
 
 
 def inflater(content_encoding: str) -> Inflate | None:

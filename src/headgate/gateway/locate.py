@@ -1,6 +1,8 @@
 """Which wire API a request speaks, by its path, or by its body where the path does not say."""
 
+import re
 from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 from headgate.dialects import registry
 from headgate.dialects.base import Dialect, Metering, Operation
@@ -8,6 +10,12 @@ from headgate.errors import BadRequest, NotFound
 from headgate.gateway.request import Request
 
 _OPAQUE = "/p/"
+
+_SUSPICIOUS = re.compile(r"/\.|%|\\")
+"""Every path that climbs has one of these; few others do."""
+_TIMES_DECODED = 3
+"""At most, by all servers on the way together."""
+_SEPARATOR = re.compile(r"[/\\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +50,11 @@ class Place:
 def locate(request: Request) -> Place:
     """Find what a request is addressed to.
 
-    Raises NotFound for a path that is none of ours, and BadRequest for POST / with a body of no known API.
+    Raises NotFound for a path that is none of ours, and BadRequest for POST / with a body of no known API, or for a
+    path that climbs.
     """
+    if climbs(request.path):
+        raise BadRequest("A path with '.' or '..' segments is not passed on, however they are written.")
     header = request.header(b"x-provider")
     named = header.decode("latin-1").strip() if header else None
     if request.path.startswith(_OPAQUE):
@@ -62,6 +73,21 @@ def locate(request: Request) -> Place:
         f"{request.method} {request.path} is not a path of this gateway. Use a provider's own path below /v1, "
         "or /p/PROVIDER/PATH for anything else."
     )
+
+
+def climbs(path: str) -> bool:
+    """Whether any server on the way could take the path for one with dot segments (RFC 3986 section 5.2.4).
+
+    Servers differ: some resolve `..%2f`, some a backslash, and some undo an encoding twice. What lies above a base URL
+    is not the client's to reach with the operator's credential.
+    """
+    if not _SUSPICIOUS.search(path):
+        return False
+    for _ in range(_TIMES_DECODED + 1):
+        if not {".", ".."}.isdisjoint(_SEPARATOR.split(path)):
+            return True
+        path = unquote(path)
+    return False
 
 
 def may_cost(method: str, place: Place | None) -> bool:
@@ -85,9 +111,6 @@ def _opaque(request: Request) -> Place:
     name, slash, rest = request.path[len(_OPAQUE) :].partition("/")
     if not name or not slash:
         raise NotFound("Expected /p/PROVIDER/PATH, for example /p/openai/v1/models.")
-    segments = rest.replace("%2e", ".").replace("%2E", ".").split("/")
-    if "." in segments or ".." in segments:
-        raise BadRequest("A path with '.' or '..' segments is not passed on.")
     found = registry.recognise_suffix(request.method, "/" + rest)
     path = "/" + rest
     if found is None:

@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from headgate.errors import BadRequest, HeadgateError, TooLarge
+from headgate.errors import BadRequest, HeadgateError, RequestTimeout, TooLarge
 from headgate.framing.inflate import decompress
 from headgate.gateway.request import ClientGone, Request
-from headgate.net.editions import Edition, Editions, Receive, Scope, Send
+from headgate.net.editions import Edition, Editions, Message, Receive, Scope, Send
 from headgate.net.websocket_server import BREAK_EXTENSION, AsgiSocket
 
 TRAILERS_EXTENSION = "http.response.trailers"
@@ -139,7 +139,8 @@ class Application:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         can_trail = TRAILERS_EXTENSION in scope.get("extensions", {}) and scope.get("http_version") != "1.0"
         client = AsgiClient(send, _breaker(scope), can_trail=can_trail)
-        request = await read_request(scope, receive, self.editions.now.max_body_bytes)
+        now = self.editions.now
+        request = await read_request(scope, receive, now.max_body_bytes, now.body_seconds)
         answer = await self.editions.now.local.answer(request)
         if answer is not None:
             await client.start(answer.status, answer.headers)
@@ -226,12 +227,20 @@ def upgrade_of(scope: Scope) -> Request:
 _KEY_SUBPROTOCOL = "openai-insecure-api-key."
 
 
-async def read_request(scope: Scope, receive: Receive, max_body_bytes: int) -> Request:
+async def read_request(scope: Scope, receive: Receive, max_body_bytes: int, body_seconds: float = 300.0) -> Request:
     """The request, read whole and decompressed. What makes a body unreadable is told in `unreadable`, not raised.
 
-    Limits hold for what is read, never for what a header claims.
+    Limits hold for what is read, never for what a header claims. `body_seconds`: how long it may take to come.
     """
-    body, error = await _read_body(receive, max_body_bytes)
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):  # it came in one piece, as most do
+        body, error = _bounded([message.get("body", b"")], max_body_bytes)
+    else:
+        try:
+            async with asyncio.timeout(body_seconds):
+                body, error = await _read_body(message, receive, max_body_bytes)
+        except TimeoutError:
+            body, error = b"", RequestTimeout("The request body did not come in time.")
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     encoding = b",".join(value for name, value in headers if name == b"content-encoding").decode("latin-1")
     if encoding and error is None:
@@ -245,17 +254,21 @@ async def read_request(scope: Scope, receive: Receive, max_body_bytes: int) -> R
     return Request(scope["method"], path.removeprefix(root), scope["query_string"], headers, body, error)
 
 
-async def _read_body(receive: Receive, limit: int) -> tuple[bytes, HeadgateError | None]:
+async def _read_body(message: Message, receive: Receive, limit: int) -> tuple[bytes, HeadgateError | None]:
     pieces: list[bytes] = []
     size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return b"", BadRequest("The connection closed before the request was whole.")
+    while message["type"] != "http.disconnect":
         piece = message.get("body", b"")
         size += len(piece)
-        if size > limit:
-            return b"", TooLarge(f"The request body is over the limit of {limit} bytes.")
         pieces.append(piece)
-        if not message.get("more_body", False):
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces), None
+        if size > limit or not message.get("more_body", False):
+            return _bounded(pieces, limit)
+        message = await receive()
+    return b"", BadRequest("The connection closed before the request was whole.")
+
+
+def _bounded(pieces: list[bytes], limit: int) -> tuple[bytes, HeadgateError | None]:
+    body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    if len(body) > limit:
+        return b"", TooLarge(f"The request body is over the limit of {limit} bytes.")
+    return body, None

@@ -41,6 +41,8 @@ class Edition:
     close_upstream: Callable[[], Awaitable[None]] = _nothing
     close: Callable[[], Awaitable[None]] = _nothing
     """None of its exchanges is under way any more."""
+    body_seconds: float = 300.0
+    """How long a request's body may take to come."""
 
 
 class _Served:

@@ -7,10 +7,10 @@ lifespan and a stop of its own.
 import asyncio
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from headgate.net.editions import Asgi
+from headgate.net.http_protocol import GuardedProtocol
 from headgate.net.server import bind
 
 
@@ -41,7 +41,7 @@ class Listener:
         self._config.load()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: HttpToolsProtocol(self._config, self._state, {}), sock=taken, backlog=64
+            lambda: GuardedProtocol(self._config, self._state, {}), sock=taken, backlog=64
         )
 
     async def aclose(self) -> None:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from headgate.errors import ConfigError
 from headgate.framing.base import MAX_FRAME_BYTES
 from headgate.net.asgi import ABORT_EXTENSION, TRAILERS_EXTENSION, Application
+from headgate.net.http_protocol import ClientLimits, Config, GuardedProtocol
 from headgate.net.websocket_protocol import SocketProtocol
 from headgate.net.websocket_server import BREAK_EXTENSION
 
@@ -26,6 +27,9 @@ logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 _PING_SECONDS = 30.0
 """Proxies forget connections that are silent for a minute. No answer is waited for: it would stand behind frames that
 are not read while the provider is slow, and a client is not to be lost for that."""
+
+_KEEP_ALIVE_SECONDS = 75
+"""For a client between two requests, and before the first. As nginx has it."""
 
 _LAST_WORDS_SECONDS = 5
 """For clients that do not take the last bytes; then the server drops them."""
@@ -37,6 +41,8 @@ class Cycle(RequestResponseCycle):
     Where the head announced some, the closing chunk waits for them.
     """
 
+    linger: Callable[[], None]
+    """The connection's way to an end that its client can hear."""
     _trails = False
     _until_close = False
 
@@ -52,6 +58,8 @@ class Cycle(RequestResponseCycle):
             self._until_close = self.scope["http_version"] == "1.0" and not _has_length(message["headers"])
             if self._until_close:
                 self.chunked_encoding = False
+            if self.more_body:
+                message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
             await super().send(message)
             self._trails = bool(message.get("trailers")) and bool(self.chunked_encoding)
         elif kind == "http.response.trailers":
@@ -60,7 +68,11 @@ class Cycle(RequestResponseCycle):
             if message.get("body"):
                 await super().send({"type": kind, "body": message["body"], "more_body": True})
         else:
+            cut_short = self.more_body and not message.get("more_body", False)
+            self.keep_alive = self.keep_alive or cut_short  # uvicorn would close on what the client is still sending
             await super().send(message)
+            if cut_short:
+                self.linger()
 
     async def _end(self, trailers: Iterable[tuple[bytes, bytes]]) -> None:
         if not self._trails or self.disconnected:
@@ -76,11 +88,12 @@ def _has_length(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return any(name == b"content-length" for name, _ in headers)
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(GuardedProtocol):
     """uvicorn's protocol, with a way for the application to break the connection, and with trailers."""
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        cycle.__class__ = Cycle  # uvicorn makes its cycles itself; ours adds methods, and one attribute by its class
+        cycle.__class__ = Cycle  # uvicorn makes its cycles itself; ours adds methods and attributes
+        cycle.linger = self.linger  # type: ignore[attr-defined]
         super()._start_asgi_task(cycle, app)
 
     def on_message_begin(self) -> None:
@@ -147,12 +160,13 @@ def make_server(
     on_started: Callable[[], None] = lambda: None,
     *,
     max_frame_bytes: int = MAX_FRAME_BYTES,
+    client_limits: ClientLimits | None = None,
 ) -> Server:
     """A server to `run(sockets=[bind(...)])`, or to await with `serve`; `should_exit = True` stops it gracefully.
 
     A client's WebSocket message over `max_frame_bytes`, as it is when decompressed, ends its socket with 1009.
     """
-    config = uvicorn.Config(
+    config = Config(
         application,
         loop="uvloop",
         http=Protocol,
@@ -167,8 +181,9 @@ def make_server(
         server_header=False,
         date_header=False,
         proxy_headers=False,
-        timeout_keep_alive=75,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(stop_seconds) + _LAST_WORDS_SECONDS,
         backlog=4096,
     )
+    config.client_limits = client_limits or config.client_limits
     return Server(config, application, stop_seconds, on_started)

@@ -1,0 +1,253 @@
+"""uvicorn's HTTP protocol, made fit for clients that are slow, that break it, or that try to be two requests in one.
+
+The grammar is llhttp's in its strict mode (by httptools), which already refuses obs-fold, bare CR and LF, NUL, a
+content-length that comes twice or next to chunked, and every odd chunk size. Added here are bounds on the time and size
+of a head, what a server has to refuse that knows no other coding than chunked and no other version than 1.x
+(RFC 9112), and an end for connections whose client has been refused, sends nothing or takes nothing.
+"""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import httptools
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from headgate.errors import BadRequest, HeadersTooLarge, HeadgateError, RequestTimeout
+
+MAX_HEAD_BYTES = 64 * 1024
+"""Bound on bytes in a row that carry no body: the head, a chunk's extensions, the trailers. nginx takes 32 KiB."""
+
+_LINGER_SECONDS = 2.0
+"""For a client that was refused to read why: to close on unread bytes is a reset, which takes the answer with it."""
+
+_GRACE_SECONDS = 5.0
+"""For the application to answer itself, in the client's dialect, a request whose body does not come."""
+
+_VERSIONS = frozenset({"1.0", "1.1"})
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLimits:
+    """Seconds that clients may take."""
+
+    head: float = 30.0
+    """From a head's first byte to its last."""
+    body: float = 300.0
+    """From there to the request's last byte."""
+    idle: float = 300.0
+    """Taking nothing of what it is sent."""
+
+
+class Config(uvicorn.Config):
+    """uvicorn's configuration, with ours."""
+
+    client_limits = ClientLimits()
+
+
+class _Wait(Enum):
+    """What of the client's is waited for."""
+
+    ANYTHING = "anything"
+    HEAD = "head"
+    BODY = "body"
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One client's connection."""
+
+    def __init__(self, config: uvicorn.Config, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)
+        self._limits = getattr(config, "client_limits", ClientLimits())
+        self._wait: _Wait | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+        self._untaken = 0
+        """Bytes that the client had not taken when it was last looked at."""
+        self._bare = 0
+        """Bytes in a row that carry no body."""
+        self._in_head = False
+        self._lingers = False
+        self._fault: HeadgateError | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn does
+        """A client that says nothing is not waited for longer than one between two requests."""
+        super().connection_made(transport)
+        self._await(_Wait.ANYTHING)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """No timer outlives the connection."""
+        self._await(None)
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, within bounds. What is no request is refused without a line in the log: anyone can send it."""
+        if self._lingers:
+            return
+        self._unset_keepalive_if_required()
+        self._bare += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            if self._should_upgrade():
+                self._await(None)
+                self.handle_websocket_upgrade()
+                return
+            self._unsupported_upgrade_warning()
+        except httptools.HttpParserError:
+            self._refuse(self._fault or BadRequest("The request is not valid HTTP."))
+            return
+        if self._bare > MAX_HEAD_BYTES:
+            self._refuse(_too_large())
+            return
+        self._watch()
+
+    def on_message_begin(self) -> None:
+        """For httptools: a request begins."""
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """For httptools: a header, or after the body a trailer.
+
+        Trailers are passed over: among the headers they could name another key or provider than whoever looked at the
+        head has seen (RFC 9110 section 6.5.1).
+        """
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """For httptools: the head is whole. Raises HttpParserError if it may be read in more ways than one."""
+        self._in_head = False
+        self._fault = self._wrong_with_head()
+        if self._fault is not None:
+            raise httptools.HttpParserError(self._fault.message)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """For httptools: a piece of the body."""
+        super().on_body(body)
+        self._bare = 0
+
+    def on_message_complete(self) -> None:
+        """For httptools: the request is whole."""
+        super().on_message_complete()
+        self._bare = 0
+
+    def pause_writing(self) -> None:
+        """The client takes less than it is sent."""
+        super().pause_writing()
+        self._look_again()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def linger(self) -> None:
+        """Say nothing more, and close once the client has read what was said, or has had its time for that."""
+        self._await(None)
+        self._unset_keepalive_if_required()
+        if self._lingers or self.transport.is_closing():
+            return
+        self._lingers = True
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._timer = self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
+
+    def _wrong_with_head(self) -> HeadgateError | None:
+        """What RFC 9112 has a server refuse (3.2, 6.1, 6.3), and a head over the bound."""
+        version, hosts, coded = self.parser.get_http_version(), 0, False
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"transfer-encoding":
+                if coded or value.lower() != b"chunked":
+                    return BadRequest("The only transfer-encoding that is understood is chunked.")
+                coded = True
+        if version not in _VERSIONS:
+            return BadRequest("The only versions of HTTP that are understood here are 1.1 and 1.0.")
+        if hosts > 1 or (hosts == 0 and version == "1.1"):
+            return BadRequest("Expected one Host header.")
+        if coded and version == "1.0":
+            return BadRequest("HTTP/1.0 has no transfer-encoding.")
+        if self._bare > MAX_HEAD_BYTES:  # some of that may be body, which came in the same piece
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            return _too_large() if size > MAX_HEAD_BYTES else None
+        return None
+
+    def _refuse(self, error: HeadgateError) -> None:
+        """Answer what is no request. Where another answer is on its way nothing can be said, and the client is left."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete and (cycle.response_started or not cycle.more_body):
+            self.transport.close()
+            return
+        told = {"message": error.message, "type": error.code, "param": None, "code": error.code}
+        body = json.dumps({"error": told}).encode()
+        self.transport.write(
+            STATUS_LINE[error.status]
+            + b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+            + body
+        )
+        if cycle is not None and not cycle.response_complete:  # its body cannot be read on: who waits for it is told
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.linger()
+
+    def _watch(self) -> None:
+        """Set a limit to what is waited for; for a request that comes in one piece there is none to set."""
+        cycle = self.cycle
+        if self._in_head or cycle is None or cycle.response_complete:
+            self._await(_Wait.HEAD)
+        else:
+            self._await(_Wait.BODY if cycle.more_body else None)
+
+    def _await(self, wait: _Wait | None) -> None:
+        if wait is self._wait:
+            return
+        self._wait = wait
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if wait is not None:
+            self._arm(wait)
+
+    def _arm(self, wait: _Wait) -> None:
+        limits = self._limits
+        seconds = {
+            _Wait.ANYTHING: float(self.timeout_keep_alive),
+            _Wait.HEAD: limits.head,
+            _Wait.BODY: limits.body + _GRACE_SECONDS,
+        }[wait]
+        self._timer = self.loop.call_later(seconds, self._late)
+
+    def _late(self) -> None:
+        wait, self._timer = self._wait, None
+        if wait is not None and self.flow.read_paused:  # we are the slow ones
+            self._arm(wait)
+        elif wait is _Wait.HEAD:
+            self._refuse(RequestTimeout("The request's head did not come in time."))
+        else:
+            self.transport.abort()
+
+    def _look_again(self) -> None:
+        self._untaken = self.transport.get_write_buffer_size()
+        self._stalled = self.loop.call_later(self._limits.idle, self._look)
+
+    def _look(self) -> None:
+        if self.transport.get_write_buffer_size() < self._untaken:
+            self._look_again()
+        else:
+            self._stalled = None
+            self.transport.abort()
+
+
+def _too_large() -> HeadersTooLarge:
+    return HeadersTooLarge(f"The request's head is over the limit of {MAX_HEAD_BYTES} bytes.")
