@@ -242,3 +242,7 @@ async def test_an_error_of_the_test_itself_is_not_covered_up() -> None:
 def test_an_empty_chunk_is_refused() -> None:
     with pytest.raises(ValueError, match="LAST_CHUNK"):
         chunk(b"")
+
+
+def test_a_status_that_only_a_provider_knows_has_a_head_too() -> None:
+    assert head(529).data.startswith(b"HTTP/1.1 529 Unknown\r\n")

@@ -101,7 +101,8 @@ def head(
         Coding.CLOSE: (b"connection", b"close"),
     }
     lines = [(b"content-type", content_type.encode()), *headers, framing[coding]]
-    start = b"HTTP/1.1 %d %s\r\n" % (status, HTTPStatus(status).phrase.encode())
+    known = {each.value: each.phrase for each in HTTPStatus}  # 529 is Anthropic's own
+    start = b"HTTP/1.1 %d %s\r\n" % (status, known.get(status, "Unknown").encode())
     return Send(start + b"".join(b"%s: %s\r\n" % line for line in lines) + b"\r\n")
 
 
