@@ -145,15 +145,9 @@ async def test_a_model_without_a_price_is_charged_for_nothing_and_flagged() -> N
     assert (await scene.account()).posted_nanos == CREDIT
 
 
-@pytest.mark.parametrize(
-    ("usage", "times"),
-    [(b'"prompt_tokens":1099511627775,"completion_tokens":1099511627775', 5_000), (b'"cost":900000000', 20)],
-)
-async def test_an_amount_that_no_books_could_keep_is_taken_for_unknown(usage: bytes, times: int) -> None:
-    lines = (
-        b'{"response":{"body":{"model":"m%d","usage":{%b}}}}\n' % (n if b"cost" in usage else 0, usage)
-        for n in range(times)
-    )
+async def test_an_amount_that_no_books_could_keep_is_taken_for_unknown() -> None:
+    usage = b'{"prompt_tokens":1099511627775,"completion_tokens":1099511627775}'
+    lines = (b'{"response":{"body":{"model":"m0","usage":%b}}}\n' % usage for _ in range(5_000))
     answers = (b'{"id":"batch_1","object":"batch"}', b'{"id":"batch_1","object":"batch","output_file_id":"file-7"}')
     book = BOOK.with_overrides({("*", "m0"): PLAIN})
     results = ok(*lines, headers=[(b"content-type", b"application/octet-stream")])
