@@ -16,6 +16,7 @@ from headgate.records import (
     disputed,
     exchange_of,
     hold_id_of,
+    stood_in_for,
 )
 from headgate.usage import Basis, Reading, Usage
 from tests.stores.examples import NOON, a_record
@@ -176,3 +177,10 @@ def test_a_refused_turn_of_a_socket_has_failed_though_its_socket_was_taken() -> 
 def test_holds_are_named_after_their_exchange(number: int, hold_id: str) -> None:
     assert hold_id_of("ex_1", number) == hold_id
     assert exchange_of(hold_id) == "ex_1"
+
+
+def test_who_was_asked_before() -> None:
+    attempts = tuple(Attempt(name, None, 0, 1) for name in "abacc")
+    assert stood_in_for(replace(RECORD, provider="c", attempts=attempts)) == ("a", "b")
+    assert stood_in_for(replace(RECORD, provider="a", attempts=attempts[:3])) == ("b",)
+    assert stood_in_for(RECORD) == ()

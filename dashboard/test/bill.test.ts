@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { linesTotal, rounded } from "../src/lib/bill.ts";
 
-const line = (quantity: string, dollars: string, per: number) => ({ unit: "input_mtok", quantity, dollars, per, leg: null });
+const line = (quantity: string, dollars: string, per: number) => ({ unit: "input_mtok", quantity, dollars, per, leg: null as string | null });
 
 test("lines add up exactly, and are rounded once", () => {
   assert.equal(linesTotal([]), 0n);
@@ -12,6 +12,12 @@ test("lines add up exactly, and are rounded once", () => {
   assert.equal(linesTotal([1, 2, 3].map(() => line("1", "0.000000001", 3))), 1n);
   assert.equal(linesTotal([line("1", "1E-9", 2)]), 1n);
   assert.equal(linesTotal([line("2.5", "0.02", 1000)]), 50_000n);
+});
+
+test("each attempt's lines are rounded by themselves", () => {
+  const third = line("1", "0.000000001", 3);
+  assert.equal(linesTotal([{ ...third, leg: "attempt 1" }, { ...third, leg: "attempt 1: compaction" }, third]), 1n);
+  assert.equal(linesTotal([third, { ...third, leg: "compaction" }]), 1n);
 });
 
 test("half a nano-dollar goes up, on either side of zero", () => {

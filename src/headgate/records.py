@@ -171,6 +171,11 @@ class Record:
         return own | self.bill.as_json() | self.reading.as_json()
 
 
+def stood_in_for(record: Record) -> tuple[str, ...]:
+    """The providers that were asked before the one that is on record, in order, each once."""
+    return tuple(dict.fromkeys(a.provider for a in record.attempts[:-1] if a.provider != record.provider))
+
+
 def disputed(record: Record) -> Record:
     """The record of an exchange whose hold had been resolved already, with another amount."""
     return replace(record, bill=replace(record.bill, settled=Settled.DISPUTED))

@@ -197,7 +197,12 @@ def _sight(settings: Settings, lasting: Lasting, book: PriceBook, models: Models
         count_open_holds=store.count_open_holds,
         clock_ns=time.time_ns,
     )
-    offer = Offer(settings.deployments, models.list_models(), price_of_from(book, time.time_ns))
+    offer = Offer(
+        settings.deployments,
+        models.list_models(),
+        price_of_from(book, time.time_ns),
+        lambda: lasting.targets.cooling(time.monotonic_ns()),
+    )
     return Sight(lasting.snapshots, lasting.onlookers, health, lasting.books, offer)
 
 

@@ -81,3 +81,11 @@ def test_a_model_has_the_price_of_who_serves_it() -> None:
 def test_a_prefix_for_routing_is_not_part_of_the_name_in_the_book() -> None:
     offer = Offer([Deployment("main", OPENAI, "https://x/v1")], [], price_of_from(BOOK, Clock()))
     assert offer.model_view("main/gpt-4o", "main").prices == offer.model_view("gpt-4o", "main").prices is not None
+
+
+def test_what_cools_down_is_told_with_its_deployment() -> None:
+    waits = {("main", "gpt-4o"): 1_500_000_000, ("elsewhere", "gpt-4o"): 1}
+    offer = Offer([Deployment("main", OPENAI, "https://x/v1")], [], price_of_from(BOOK, Clock()), lambda: waits)
+    (view,) = offer.providers()
+    assert [(each.model, each.seconds) for each in view.cooling] == [("gpt-4o", 2)]
+    assert OFFER.providers()[0].cooling == []

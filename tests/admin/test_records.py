@@ -37,9 +37,12 @@ def test_a_record_with_everything() -> None:
         usage=Usage(input_tokens=5, cache_read_image_tokens=2, tool_calls={"web_search": 1}, legs=(leg,)),
         terms={"speed": "fast"},
     )
-    record = replace(PLAIN, bill=BILL, reading=reading, attempts=(Attempt("a", None, 1, 2, "x"),), key_id="key_1")
+    record = replace(
+        PLAIN, bill=BILL, reading=reading, attempts=(Attempt("a", None, 1, 2, "x", cost_nanos=7),), key_id="key_1"
+    )
     view = _conforms(record)
     assert (view["cost_usd"], view["charge_usd"], view["hold_usd"]) == ("2.50", "3.00", "0.000000005")
+    assert (view["attempts"][0]["cost_usd"], view["attempts"][0]["charge_usd"]) == ("0.000000007", None)
     assert view["usage"]["legs"][0]["usage"]["reported_cost_usd"] == "0.000000007"
     assert view["usage"]["reported_cost_usd"] is None
 

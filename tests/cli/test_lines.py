@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from headgate.cli.lines import COLUMNS, heading, layout, line
-from headgate.records import Bill, Ending
+from headgate.records import Attempt, Bill, Ending
 from headgate.usage import Basis, Estimate, Usage
 from tests.stores.examples import NOON, a_record, any_record
 
@@ -83,3 +83,8 @@ def test_endings_have_colours() -> None:
     assert styles[Ending.COMPLETE] == "green"
     assert styles[Ending.CLIENT_LEFT] == "yellow"
     assert styles[Ending.UPSTREAM_CUT] == styles[Ending.GATEWAY_DIED] == "red"
+
+
+def test_who_was_stood_in_for() -> None:
+    attempts = (Attempt("eu", 500, 0, 1), Attempt("us", 200, 1, 2))
+    assert "us after eu" in line(a_record(provider="us", attempts=attempts), layout(200)).plain

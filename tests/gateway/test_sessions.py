@@ -8,7 +8,7 @@ import pytest
 
 from headgate.errors import UpgradeRefused, UpstreamTimeout, UpstreamUnreachable
 from headgate.gateway.request import Request
-from headgate.gateway.sessions import Sessions, locate_socket
+from headgate.gateway.sessions import Sessions, _with_model, locate_socket
 from headgate.gateway.socket import Refusal, SocketClosed
 from headgate.records import Ending, Record
 from tests.gateway.fake_sockets import FakeSocket, FakeSockets, create, line, upgrade
@@ -140,3 +140,20 @@ def test_where_sockets_are() -> None:
     for path in ("/v1/messages", "/v1/embeddings", "/"):
         with pytest.raises(UpgradeRefused):
             locate_socket(upgrade(path))
+
+
+@pytest.mark.parametrize(
+    ("query", "model", "sent"),
+    [
+        (b"model=smart", "gpt-realtime", b"model=gpt-realtime"),
+        (b"a=%20b&model=openai%2Fgpt-realtime&c", "gpt-realtime", b"a=%20b&model=gpt-realtime&c"),
+        (b"model=gpt-realtime&a=1", "gpt-realtime", b"model=gpt-realtime&a=1"),
+        (b"a=1", "gpt-realtime", b"a=1"),
+        (b"model=smart", None, b"model=smart"),
+        (b"mod%65l=smart", "a b&c", b"model=a%20b%26c"),
+    ],
+)
+def test_the_model_in_an_address_is_named_as_its_provider_knows_it(
+    query: bytes, model: str | None, sent: bytes
+) -> None:
+    assert _with_model(query, model) == sent

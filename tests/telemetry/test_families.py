@@ -110,6 +110,12 @@ def test_gauges_say_how_things_stand() -> None:
     assert dict(about).items() >= {"version": "1.2", "node": "host:1:ab"}.items()
 
 
+def test_targets_that_cool_down_are_counted() -> None:
+    waits = {("eu", "m"): 1, ("eu", "n"): 2}
+    gauges = Standing(Live(), MemoryStore(), "1.2", "host:1:ab", lambda: waits).gauges()
+    assert [amount for name, _, _, amount in gauges if name == "headgate_targets_cooling"] == [2]
+
+
 def test_a_process_that_has_seen_nothing_tells_every_family_all_the_same() -> None:
     names = {family.name for family in parsed(told(Sums(Names(frozenset()))))}
     assert {name for name, *_ in (*COUNTERS, *HISTOGRAMS)} <= names

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.records import Bill, Ending, Record
+from headgate.records import Attempt, Bill, Ending, Record
 from headgate.telemetry.lines import Line, as_json, as_text, level_of, safe
 from headgate.usage import Basis, Estimate, Usage
 from tests.stores.examples import a_record, any_record
@@ -144,3 +144,8 @@ def test_a_traceback_is_indented_in_text_and_whole_in_json() -> None:
 def test_what_is_far_too_long_is_cut() -> None:
     assert len(as_text(Line(0, 20, "x", "y" * 100_000))) < 1_100
     assert len(told(replace(PAID, error="y" * 100_000))["error"]) == 1_003
+
+
+def test_who_was_stood_in_for() -> None:
+    attempts = (Attempt("eu", 500, 0, 1), Attempt("us", 200, 1, 2))
+    assert "  after eu  " in as_text(a_record(provider="us", attempts=attempts))

@@ -1,6 +1,8 @@
 // What the admin API answers, field by field. Null is unknown, never 0. Amounts of money come as integer nano-dollars
 // and as exact decimal dollars; only the latter is read here, since a large integer loses digits in a JavaScript number.
 
+import type { Attempt } from "./attempt.ts";
+
 export interface Session {
   name: string;
   expires_at: string;
@@ -72,14 +74,6 @@ export type Ending =
   | "gateway_died";
 
 export type Basis = "reported" | "partial" | "estimated" | "none";
-
-export interface Attempt {
-  provider: string;
-  status: number | null;
-  started_ns: number;
-  ended_ns: number;
-  error: string | null;
-}
 
 export interface PriceLine {
   unit: string;
@@ -289,6 +283,8 @@ export interface Provider {
   websocket: boolean;
   client_keys: boolean;
   has_credential: boolean;
+  /** Models that aliases do not ask there for now. */
+  cooling: { model: string; seconds: number }[];
   on_client_gone: string;
   self_hosted: boolean;
 }

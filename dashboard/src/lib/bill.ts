@@ -39,7 +39,12 @@ export function rounded({ over, under }: Fraction): Nanos {
   return doubled < 0n && doubled % (2n * under) !== 0n ? floor - 1n : floor;
 }
 
-/** What all lines add up to. */
+/** What all lines add up to: those of each attempt rounded once, as each is settled by itself. */
 export function linesTotal(lines: readonly PriceLine[]): Nanos {
-  return rounded(lines.map(lineAmount).reduce(added, { over: 0n, under: 1n }));
+  const attempts = new Map<string, Fraction>();
+  for (const line of lines) {
+    const attempt = /^attempt \d+/.exec(line.leg ?? "")?.[0] ?? "";
+    attempts.set(attempt, added(attempts.get(attempt) ?? { over: 0n, under: 1n }, lineAmount(line)));
+  }
+  return [...attempts.values()].map(rounded).reduce((one, other) => one + other, 0n);
 }

@@ -1,4 +1,4 @@
-// The ledger's own entries for the hold, and that they add up to the charge.
+// The ledger's own entries for the holds of an exchange, one for each attempt, and that they add up to the charge.
 
 import type { Entry, Exchange, Hold } from "../api/types.ts";
 import { hrefOf } from "../app/router.ts";

@@ -1,6 +1,7 @@
 // From the first byte of the request to the settlement, to scale.
 
 import type { Entry, Exchange } from "../api/types.ts";
+import { exact, nanosOf } from "../lib/money.ts";
 import { duration } from "../lib/time.ts";
 import { Panel } from "../parts/panel.tsx";
 
@@ -21,10 +22,11 @@ export function barsOf(exchange: Exchange, settledAt: number | null): Bar[] {
   attempts.forEach((attempt, at) => {
     const last = at === attempts.length - 1;
     const name = attempts.length > 1 ? `attempt ${at + 1} at ${attempt.provider}` : `asked ${attempt.provider}`;
+    const charged = attempts.length > 1 && nanosOf(attempt.charge_usd) ? `, ${exact(nanosOf(attempt.charge_usd) ?? 0n)}` : "";
     const status = attempt.status === null ? "no answer" : `status ${attempt.status}`;
     const turn = last && first !== null ? Math.min(Math.max(first, attempt.started_ns), attempt.ended_ns) : attempt.ended_ns;
     const failed = attempt.error !== null || (attempt.status ?? 500) >= 400;
-    bars.push({ name, from: attempt.started_ns, to: turn, tone: failed && !last ? "failed" : "wait", note: `${status}, ${duration(turn - attempt.started_ns)}${attempt.error === null || attempt.error === exchange.error ? "" : `: ${attempt.error}`}` });
+    bars.push({ name, from: attempt.started_ns, to: turn, tone: failed && !last ? "failed" : "wait", note: `${status}, ${duration(turn - attempt.started_ns)}${charged}${attempt.error === null || attempt.error === exchange.error ? "" : `: ${attempt.error}`}` });
     if (last && first !== null && turn < attempt.ended_ns) {
       bars.push({ name: exchange.streamed ? "streamed" : "answer passed on", from: turn, to: attempt.ended_ns, tone: failed ? "failed" : "stream", note: duration(attempt.ended_ns - turn) });
     }
@@ -36,7 +38,7 @@ export function barsOf(exchange: Exchange, settledAt: number | null): Bar[] {
 }
 
 export function Timeline({ exchange, entries }: { exchange: Exchange; entries: Entry[] }) {
-  const resolving = entries.find((entry) => entry.kind !== "place" && entry.kind !== "overrun");
+  const resolving = entries.filter((entry) => entry.kind !== "place" && entry.kind !== "overrun").sort((one, other) => other.serial - one.serial)[0];
   const settledAt = resolving === undefined ? null : Date.parse(resolving.at) * 1e6 - exchange.started_at_ns;
   const bars = barsOf(exchange, settledAt);
   const whole = Math.max(...bars.map((bar) => bar.to), 1);

@@ -25,9 +25,18 @@ interface Whole {
 
 async function load(id: string, signal: AbortSignal): Promise<Whole> {
   const exchange = await exchanges.get(id, signal);
-  const hold = exchange.hold_usd === null ? null : await holds.get(id, signal);
-  const entries = hold === null ? null : await orNull(holds.entries(id, signal));
-  return { exchange, hold, entries: entries?.data ?? [] };
+  if (exchange.hold_usd === null) return { exchange, hold: null, entries: [] };
+  const ids = holdsOf(exchange);
+  const found = (await Promise.all(ids.map((hold) => holds.get(hold, signal)))).filter((hold) => hold !== null);
+  const entries = await Promise.all(found.map((hold) => orNull(holds.entries(hold.hold_id, signal))));
+  return { exchange, hold: found.at(-1) ?? null, entries: entries.flatMap((page) => page?.data ?? []) };
+}
+
+/** The ids of its attempts' holds, in order; a gateway that died could not write down its last attempt. */
+function holdsOf(exchange: Exchange): string[] {
+  const ids = new Set([exchange.exchange_id, ...exchange.attempts.flatMap((attempt) => attempt.hold_id ?? [])]);
+  if (exchange.ending === "gateway_died" && exchange.attempts.length > 0) ids.add(`${exchange.exchange_id}.${ids.size + 1}`);
+  return [...ids];
 }
 
 export function ExchangePage({ id }: { id: string }) {

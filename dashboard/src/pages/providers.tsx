@@ -38,6 +38,19 @@ function Providers({ providers }: { providers: Provider[] }) {
     { name: "provider", title: "Kind", rank: 2, sort: (row) => row.provider, csv: (row) => row.provider, cell: (row) => row.provider },
     { name: "address", title: "Address", sort: (row) => row.base_url, csv: (row) => row.base_url, cell: (row) => <span class="mono">{row.base_url}</span> },
     { name: "credential", title: "Credential", sort: (row) => credential(row), csv: credential, cell: (row) => <Badge tone={row.has_credential || row.client_keys ? "good" : "plain"}>{credential(row)}</Badge> },
+    {
+      name: "cooling",
+      title: "Cools down",
+      rank: 2,
+      sort: (row) => row.cooling.length,
+      csv: (row) => row.cooling.map((each) => each.model).join(" "),
+      cell: (row) =>
+        row.cooling.length === 0 ? (
+          <span class="muted">no</span>
+        ) : (
+          <span class="badges">{row.cooling.map((each) => <Badge key={each.model} tone="warn">{`${each.model}, ${each.seconds} s`}</Badge>)}</span>
+        ),
+    },
     { name: "dialects", title: "Dialects", rank: 3, csv: (row) => row.dialects.join(" "), cell: (row) => <span class="badges">{row.dialects.map((dialect) => <Badge key={dialect}>{dialect}</Badge>)}</span> },
     { name: "websocket", title: "WebSocket", rank: 4, sort: (row) => row.websocket, csv: (row) => String(row.websocket), cell: (row) => (row.websocket ? "yes" : <span class="muted">no</span>) },
     { name: "gone", title: "When a client leaves", rank: 4, sort: (row) => row.on_client_gone, csv: (row) => row.on_client_gone, cell: (row) => row.on_client_gone },

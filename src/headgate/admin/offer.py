@@ -1,12 +1,20 @@
 """What the gateway has on offer: its deployments, and the models that are known to be served, with their prices."""
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from headgate.admin.prices import PriceView
 from headgate.providers.base import Deployment, OnClientGone
+
+
+class CoolingView(Struct, frozen=True, kw_only=True):
+    """A model that an alias does not ask there for now, as it failed; `seconds` until it is tried again."""
+
+    model: str
+    seconds: int
 
 
 class ProviderView(Struct, frozen=True, kw_only=True):
@@ -23,6 +31,7 @@ class ProviderView(Struct, frozen=True, kw_only=True):
     has_credential: bool
     on_client_gone: OnClientGone
     self_hosted: bool
+    cooling: list[CoolingView]
 
 
 class ModelView(Struct, frozen=True, kw_only=True):
@@ -37,18 +46,33 @@ PriceOf = Callable[[str, str], PriceView | None]
 """What a provider, by its own name, asks now for a model; None where that is not known."""
 
 
+Cooling = Callable[[], Mapping[tuple[str, str], int]]
+"""The deployments and models that cool down, with the nanoseconds until they are tried again."""
+
+_NOTHING: Mapping[tuple[str, str], int] = MappingProxyType({})
+_NS = 1_000_000_000
+
+
 class Offer:
     """The deployments and models of a gateway, as an operator looks them up."""
 
-    def __init__(self, deployments: Iterable[Deployment], models: Iterable[tuple[str, str]], price_of: PriceOf) -> None:
+    def __init__(
+        self,
+        deployments: Iterable[Deployment],
+        models: Iterable[tuple[str, str]],
+        price_of: PriceOf,
+        cooling: Cooling = dict,
+    ) -> None:
         """`models` are names that clients ask for, each with the name of the deployment that it leads to."""
+        self._cooling = cooling
         self._deployments: Mapping[str, Deployment] = {deployment.name: deployment for deployment in deployments}
         self._models = [(f"{model} {name}".lower(), model, name) for model, name in sorted(models)]
         self._price_of = price_of
 
     def providers(self) -> list[ProviderView]:
         """All deployments, in the operator's order."""
-        return [provider_view(deployment) for deployment in self._deployments.values()]
+        cooling = self._cooling()
+        return [provider_view(deployment, cooling) for deployment in self._deployments.values()]
 
     def found(self, search: str) -> list[tuple[str, str]]:
         """The models that have all of these words in their own or their deployment's name, in the order of names."""
@@ -62,7 +86,7 @@ class Offer:
         return ModelView(model=model, provider=name, prices=price)
 
 
-def provider_view(deployment: Deployment) -> ProviderView:
+def provider_view(deployment: Deployment, cooling: Mapping[tuple[str, str], int] = _NOTHING) -> ProviderView:
     """A deployment for the wire; without a password that someone put into its address."""
     url = urlsplit(deployment.base_url)
     return ProviderView(
@@ -77,4 +101,9 @@ def provider_view(deployment: Deployment) -> ProviderView:
         has_credential=deployment.credential is not None or bool(deployment.secrets) or deployment.profile is not None,
         on_client_gone=deployment.on_client_gone,
         self_hosted=deployment.provider.self_hosted,
+        cooling=[
+            CoolingView(model=model, seconds=-(-wait // _NS))
+            for (name, model), wait in sorted(cooling.items())
+            if name == deployment.name
+        ],
     )

@@ -10,7 +10,7 @@ from typing import Any, Protocol, get_args, get_type_hints
 import msgspec
 
 from headgate.admin.texts import usd_from_nanos
-from headgate.records import Bill, Record, Wanted
+from headgate.records import Attempt, Bill, Record, Wanted
 from headgate.usage import Reading, Usage
 
 
@@ -87,7 +87,8 @@ def with_dollars(values: Mapping[str, Any]) -> dict[str, Any]:
 def record_view(record: Record) -> dict[str, Any]:
     """A record for the wire."""
     values = record.as_json()
-    return with_dollars(values) | {"usage": _usage_view(values["usage"])}
+    attempts = [with_dollars(attempt) for attempt in values["attempts"]]
+    return with_dollars(values) | {"usage": _usage_view(values["usage"]), "attempts": attempts}
 
 
 def _usage_view(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,6 +130,9 @@ UsageView = _shape(
 )
 """What the provider reported; null where it did not."""
 
+AttemptView = _shape("AttemptView", Attempt)
+"""One try at one deployment."""
+
 RecordView = _shape(
     "RecordView",
     Record,
@@ -136,6 +140,7 @@ RecordView = _shape(
     Reading,
     leave=("reading", "bill"),
     usage=UsageView,
+    attempts=tuple[AttemptView, ...],  # type: ignore[valid-type]  # made just above
     terms=Mapping[str, str] | msgspec.UnsetType,
 )
 """One exchange: how it ended, what was used, what it cost."""

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from headgate.cli.desk import printable
 from headgate.money import dollars_text
-from headgate.records import Ending, Record
+from headgate.records import Ending, Record, stood_in_for
 
 _NS = 1_000_000_000
 _GAP = 2
@@ -42,6 +42,11 @@ def _ended(record: Record) -> str:
 
 def _model(record: Record) -> str:
     return record.reading.served_model or record.model_asked or "(no model)"
+
+
+def _provider(record: Record) -> str:
+    """With those that it stood in for."""
+    return " after ".join([record.provider or "-", *filter(None, [", ".join(stood_in_for(record))])])
 
 
 def _input(record: Record) -> str:
@@ -80,7 +85,7 @@ COLUMNS = (
     Column("status", lambda record: str(record.status), 7, 6, 6, number=True),
     Column("ending", lambda record: str(record.ending), 6, 14, 14),
     Column("model", _model, 10, 14, 40),
-    Column("provider", lambda record: record.provider or "-", 3, 9, 16),
+    Column("provider", _provider, 3, 9, 16),
     Column("key", lambda record: record.key or "-", 4, 10, 24),
     Column("account", lambda record: record.bill.account or "-", 2, 10, 24),
     Column("input", _input, 5, 9, 9, number=True),

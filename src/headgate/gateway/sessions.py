@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote, unquote_plus
 
 from headgate.dialects.base import Ask
 from headgate.dialects.conversation import conversation_in
@@ -94,7 +94,8 @@ class Sessions:
             await client.accept([(EXCHANGE_ID, opening.exchange_id.encode())])
             return Line(request, place, holder, route.deployment, conversation, client, bridge)
         deployment = await gateway.forwarder.fresh(route.deployment)
-        answer = await self.sockets.connect(self._upgrade(request, place, deployment, opening))
+        named = replace(request, query=_with_model(request.query, route.model))
+        answer = await self.sockets.connect(self._upgrade(named, place, deployment, opening))
         if isinstance(answer, Refusal):
             headers = to_client(answer.headers, opening.exchange_id, resized=True, stream=False)
             await client.refuse(answer.status, headers, answer.body)
@@ -170,6 +171,19 @@ class Sessions:
 def _model_in(query: bytes) -> str | None:
     """The model that an upgrade's query names, as Realtime's does."""
     return dict(parse_qsl(query.decode("latin-1"))).get("model")
+
+
+def _with_model(query: bytes, model: str | None) -> bytes:
+    """The query with the model named as the provider knows it; unchanged where it says that already, or no model."""
+    given = _model_in(query)
+    if model is None or given is None or given == model:
+        return query
+    parts = query.split(b"&")
+    return b"&".join(
+        b"model=" + quote(model, safe="").encode() if unquote_plus(part.partition(b"=")[0].decode("latin-1")) == "model"
+        else part
+        for part in parts
+    )  # fmt: skip
 
 
 _ACCEPTS = (b"accept", b"text/event-stream")

@@ -7,7 +7,7 @@ twice as long. The table is the whole of it.
 It lives in one process: what another has seen of a target is not known here, and nothing has to be shared.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -153,8 +153,7 @@ class Health:
             state = replace(state, failures=0, trips=0)
         self._states[key] = replace(state, under_way=max(0, state.under_way - 1))
 
-    def cooling(self, now_ns: int, among: Iterable[Key] | None = None) -> dict[Key, int]:
-        """The targets that cool down, each with the nanoseconds until it is tried again."""
-        keys = self._states if among is None else among
-        states = ((key, self.of(key)) for key in keys)
-        return {key: state.until_ns - now_ns for key, state in states if not state.is_free(now_ns)}
+    def cooling(self, now_ns: int) -> dict[Key, int]:
+        """The targets that cool down, each with the nanoseconds until it is tried again. From any thread."""
+        states = self._states.copy()
+        return {key: state.until_ns - now_ns for key, state in states.items() if not state.is_free(now_ns)}

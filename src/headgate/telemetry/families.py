@@ -112,6 +112,8 @@ class Standing:
     log: RecordLog
     version: str
     node: str
+    cooling: Callable[[], Mapping[tuple[str, str], int]] = dict
+    """The deployments and models that cool down."""
 
     def gauges(self) -> Iterator[tuple[str, str, Mapping[str, str], float]]:
         """Name, meaning, labels and value."""
@@ -124,6 +126,7 @@ class Standing:
         yield "headgate_held_dollars", "Money set aside for them, in US dollars.", {}, dollars
         yield "headgate_write_backlog", "Records and commands that wait to be written.", {}, self.log.backlog
         accepting = int(self.log.accepting)
+        yield "headgate_targets_cooling", "Targets of aliases that cool down.", {}, len(self.cooling())
         yield "headgate_accepting", "0 while requests are refused because records cannot be written.", {}, accepting
 
 

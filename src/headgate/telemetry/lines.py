@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from headgate.money import dollars_text
-from headgate.records import FAILED, Record
+from headgate.records import FAILED, Record, stood_in_for
 from headgate.usage import Basis
 
 _NS = 1_000_000_000
@@ -114,6 +114,9 @@ def _said(record: Record) -> str:
         parts.append(f"first {record.first_byte_ns / _NS:.3f}s")
     if record.key is not None:
         parts.append(f"key {record.key}")
+    before = stood_in_for(record)
+    if before:
+        parts.append(f"after {', '.join(before)}")
     parts += [f"[{flag}]" for flag in bill.flags]
     parts.append(record.exchange_id)
     error = record.error or reading.in_stream_error
