@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from msgspec import structs
 
 from headgate.records import Attempt, Bill, Ending, Record, Settled
 from headgate.stores.summary import GroupBy, UsageRow, summarise, total
@@ -155,6 +156,8 @@ def test_the_sums_are_those_of_the_usage(seen: list[Record]) -> None:
         charge_nanos=sum(sums.charge_nanos.values()) if sums.charge_nanos else None,
     )
     untold = {
-        name: getattr(usage, name) for name in UsageRow.__slots__ if name.endswith(("audio_tokens", "image_tokens"))
+        name: getattr(usage, name)
+        for name in UsageRow.__struct_fields__
+        if name.endswith(("audio_tokens", "image_tokens"))
     }
-    assert replace(told, **untold, reported_cost_nanos=usage.reported_cost_nanos) == usage
+    assert structs.replace(told, **untold, reported_cost_nanos=usage.reported_cost_nanos) == usage

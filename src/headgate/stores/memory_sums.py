@@ -1,7 +1,8 @@
 """The sums of a store in memory: records one by one, and the roll-ups of those that were removed."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+
+from msgspec import structs
 
 from headgate.records import Record
 from headgate.stores.series import Series, SeriesOf, by_step, laid_out, only, ranked
@@ -34,7 +35,7 @@ class Sums:
         span = since_ns or 0, END_NS if until_ns is None else until_ns
         if by is not GroupBy.DAY:
             return in_order(merged(row for _, row in self._cells(records, *span, by)), by)
-        days = (replace(row, group=day_of(at)) for at, row in self._cells(records, *span, None))
+        days = (structs.replace(row, group=day_of(at)) for at, row in self._cells(records, *span, None))
         return in_order(merged(days), by)
 
     def series(self, records: Iterable[Record], of: SeriesOf) -> Series:

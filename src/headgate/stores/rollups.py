@@ -9,8 +9,9 @@ that each database runs them in its own way: `answered` in rollups_sqlite.py and
 """
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
+
+from msgspec import structs
 
 from headgate.records import Record
 from headgate.stores.records_sql import GROUPS, RECORD, SUMMED
@@ -55,7 +56,7 @@ def usage(since_ns: int | None, until_ns: int | None, by: GroupBy) -> Asking[lis
     days = by is GroupBy.DAY
     span = _Span(since_ns or 0, END_NS if until_ns is None else until_ns, None if days else by)
     cells = yield from _cells(kept, span._replace(step=Step.DAY if days else None))
-    rows = (replace(row, group=day_of(start)) if days else row for start, row in cells)
+    rows = (structs.replace(row, group=day_of(start)) if days else row for start, row in cells)
     return in_order(merged(rows), by)
 
 

@@ -96,7 +96,7 @@ def only(rows: Iterable[UsageRow], sums: Iterable[str]) -> list[UsageRow]:
 
 
 def _seen(row: UsageRow | None) -> UsageRow | None:
-    return row if row is not None and any(getattr(row, name) for name in SUMS) else None
+    return row if row is not None and (row.exchanges or any(getattr(row, name) for name in SUMS)) else None
 
 
 def _less(total: UsageRow | None, shown: Iterable[UsageRow], sums: Iterable[str]) -> UsageRow | None:
