@@ -10,7 +10,7 @@ from headgate.dialects.base import Answer, Dialect
 from headgate.testing.corpus import Case
 from headgate.testing.upstream import Step, chunk, head
 from tests.e2e.raw import Headers
-from tests.e2e.test_corpus import CASES, provider_of, way_of
+from tests.e2e.test_corpus import CASES, INCLUDE_USAGE, provider_of, way_of
 
 
 def frames_of(case: Case) -> list[bytes]:
@@ -63,7 +63,10 @@ class Stream:
     @property
     def request(self) -> bytes:
         model = self.case.model or "some-model"
-        return json.dumps({"model": model, "stream": True, **way_of(self.case).request}).encode()
+        asked = {"model": model, "stream": True, **way_of(self.case).request}
+        if self.dialect.name in INCLUDE_USAGE:  # so that no frame is taken out again
+            asked["stream_options"] = {"include_usage": True}
+        return json.dumps(asked).encode()
 
     def begin(self, frames: int) -> list[Step]:
         """Its head, and so many frames, each in a write of its own."""

@@ -271,6 +271,8 @@ class Meter:
                 anomalies["corrupt_frame"] = framing.corrupt
             if framing.unterminated:
                 anomalies["unterminated_frame"] = 1
+        elif self._head.strip(_SPACE):  # too little to tell what it would have been
+            anomalies["unterminated_frame"] = 1
         if self._inflate is not None and self._inflate.failed:
             anomalies["undecodable_encoding"] = 1
         reading = self._tally.reading(ended=ended)

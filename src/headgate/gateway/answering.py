@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from headgate.dialects.base import Answer, Ask, FrameFilter
-from headgate.errors import Busy, HeadgateError, UpstreamUnreachable
+from headgate.errors import Busy, HeadgateError, UpstreamCut, UpstreamUnreachable
 from headgate.gateway.admit import Admission
 from headgate.gateway.answer import answer_error, tell_failure
 from headgate.gateway.appraise import Appraisal
@@ -54,7 +54,7 @@ Conclude = Callable[[Forwarded], Awaitable[Forwarded]]
 
 
 _SSE = "text/event-stream"
-_CUT_SHORT = {"unterminated_frame", "corrupt_frame", "undecodable_encoding"}
+_CUT_SHORT = {"unterminated_frame", "corrupt_frame", "undecodable_encoding", "not_json"}
 """What a meter notes where it does not stand between two frames, or cannot know."""
 
 CLIENT_CLOSED = 499
@@ -188,8 +188,20 @@ class Answering:
             first_byte_ns=relayed.first_byte_ns,
             bytes_in=relayed.bytes_in,
             bytes_out=relayed.bytes_out,
-            error=_error(relayed) if ending is not Ending.COMPLETE else None,
+            error=self._error(relayed, ending, reading),
         )
+
+    def _error(self, relayed: Relayed, ending: Ending, reading: Reading) -> HeadgateError | None:
+        """What went wrong beyond what the answer itself says.
+
+        A stream that ends in good order, but neither with its dialect's own end nor with a reason for it, was cut off
+        somewhere before the provider's last server: clients would take it for the whole (facts/stream_cases.md 8.25).
+        """
+        if ending is Ending.COMPLETE:
+            return None
+        if ending is Ending.INCOMPLETE and self._streams and reading.finish_reason is None:
+            return UpstreamCut("The provider's answer stopped before its end.")
+        return _error(relayed)
 
     async def _replaced(self, client: Client, forwarded: Forwarded) -> Forwarded:
         """Nothing of a document that broke off has gone out, so the client is told the failure, whole."""
@@ -208,10 +220,12 @@ class Answering:
         told = receipt(forwarded.appraisal) if forwarded.appraisal is not None else ()
         if envelope is not None:
             await envelope.open(told, resized=not relayed.ended)
-        if relayed.ended or whole:  # whole by the dialect's own evidence, though the connection broke after it
+        if whole or (relayed.ended and forwarded.error is None):  # by the dialect's own evidence, if not by HTTP's
             if self._comments and open_ended and forwarded.appraisal is not None:
                 await client.write(comment(forwarded.appraisal))
             await client.end(told if self._trails else ())
+        elif forwarded.error is None and not relayed.left:  # whole, but for what broke off behind its end
+            client.abort()
         elif forwarded.error is not None and not relayed.left:
             dialect = self._admission.place.dialect
             await tell_failure(client, forwarded.error, dialect, self._opening.exchange_id, inband=open_ended)
