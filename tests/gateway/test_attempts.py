@@ -2,16 +2,20 @@
 
 import asyncio
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from headgate.access.limits import Limits
 from headgate.errors import UpstreamCut, UpstreamTimeout, UpstreamUnreachable
 from headgate.gateway.upstream import Head
 from headgate.ledger.commands import Checkpoint, Command, Place
 from headgate.ledger.entries import AccountKind, Outcome
+from headgate.providers.base import Deployment
 from headgate.records import Ending, Settled
 from headgate.routing.aliases import Alias, Target, Tier
 from headgate.settlement import OnUpstreamFailure
@@ -42,14 +46,14 @@ ASK = CHAT.replace(b"gpt-4o-mini", b"smart")
 BUSY = b'{"error":{"message":"slow down","type":"rate_limit_error","code":"rate_limited"}}'
 
 
-def alias(*deployments: Any, **more: Any) -> Alias:
+def alias(*deployments: Deployment, **more: Any) -> Alias:
     """Deployments in this order: each is a tier."""
     tiers = tuple(Tier((Target(each, "gpt-4o-mini"),)) for each in deployments or (A, B))
     return Alias("smart", tiers, **({"max_wait_seconds": 0.0} | more))
 
 
-def scene(*calls: FakeCall, deployments: Any = (A, B), settings: Any = None, **more: Any) -> Stage:
-    return stage(*calls, deployments=deployments, aliases=[alias(*deployments, **(settings or {}))], **more)
+def scene(*calls: FakeCall, deployments: Sequence[Deployment] = (A, B), by: Any = None, **more: Any) -> Stage:
+    return stage(*calls, deployments=deployments, aliases=[alias(*deployments, **(by or {}))], **more)
 
 
 def refused(status: int = 429, body: bytes = BUSY, *headers: tuple[bytes, bytes]) -> FakeCall:
@@ -165,7 +169,7 @@ async def test_all_fail_without_a_word() -> None:
 
 async def test_attempts_are_bounded() -> None:
     there, client = (
-        scene(refused(500), refused(500), good(), deployments=(A, B, C), settings={"attempts": 2}),
+        scene(refused(500), refused(500), good(), deployments=(A, B, C), by={"attempts": 2}),
         FakeClient(),
     )
     record = await there.play(post("/v1/chat/completions", ASK), client)
@@ -174,7 +178,7 @@ async def test_attempts_are_bounded() -> None:
 
 async def test_a_target_is_waited_for_that_says_when() -> None:
     first = refused(429, BUSY, (b"retry-after-ms", b"30"))
-    there, client = scene(first, good(), deployments=(A,), settings={"max_wait_seconds": 1.0}), FakeClient()
+    there, client = scene(first, good(), deployments=(A,), by={"max_wait_seconds": 1.0}), FakeClient()
     record = await there.play(post("/v1/chat/completions", ASK), client)
     assert client.status == 200
     assert [attempt.provider for attempt in record.attempts] == ["a", "a"]
@@ -183,7 +187,7 @@ async def test_a_target_is_waited_for_that_says_when() -> None:
 async def test_a_client_that_leaves_while_a_target_is_waited_for() -> None:
     client = FakeClient()
     first = refused(429, BUSY, (b"retry-after", b"5"))
-    there = await scene(first, deployments=(A,), settings={"max_wait_seconds": 30.0}).with_key()
+    there = await scene(first, deployments=(A,), by={"max_wait_seconds": 30.0}).with_key()
     playing = asyncio.create_task(there.play(post("/v1/chat/completions", ASK, BEARER), client))
     while client._callback is None or not there.upstream.requests:
         await asyncio.sleep(0)
@@ -272,7 +276,7 @@ ERROR = b'data: {"error":{"message":"overloaded","type":"server_error","code":50
     ids=["error", "error-after-a-frame", "cut", "nothing", "error-and-silence"],
 )  # fmt: skip
 async def test_a_beginning_that_is_held_back_can_be_tried_again(steps: Any) -> None:
-    there = await scene(ok(*steps), good(), settings={"hold_back_seconds": 5.0}).with_key()
+    there = await scene(ok(*steps), good(), by={"hold_back_seconds": 5.0}).with_key()
     client = FakeClient()
     record = await there.play(post("/v1/chat/completions", ASK, BEARER), client)
     assert (client.status, client.body) == (200, FIRST + FINISH + DONE)
@@ -281,14 +285,14 @@ async def test_a_beginning_that_is_held_back_can_be_tried_again(steps: Any) -> N
 
 
 async def test_what_was_held_back_is_told_where_there_is_no_other() -> None:
-    there, client = scene(ok(FIRST, ERROR, DONE), deployments=(A,), settings={"hold_back_seconds": 5.0}), FakeClient()
+    there, client = scene(ok(FIRST, ERROR, DONE), deployments=(A,), by={"hold_back_seconds": 5.0}), FakeClient()
     record = await there.play(post("/v1/chat/completions", ASK), client)
     assert client.body == FIRST + ERROR + DONE
     assert (record.ending, record.bytes_out) == (Ending.UPSTREAM_ERROR, len(client.body))
 
 
 async def test_a_beginning_is_held_back_for_a_time_only() -> None:
-    there, client = scene(ok(FIRST, HANG), good(), settings={"hold_back_seconds": 0.02}), FakeClient()
+    there, client = scene(ok(FIRST, HANG), good(), by={"hold_back_seconds": 0.02}), FakeClient()
     playing = asyncio.create_task(there.play(post("/v1/chat/completions", ASK), client))
     async with asyncio.timeout(5):
         while client.body != FIRST:
@@ -318,6 +322,82 @@ async def test_a_target_without_a_price_ends_it_for_who_pays_beforehand() -> Non
     assert record.bill.settled is Settled.VOIDED
 
 
+class NoTokens:
+    """A token service that is down."""
+
+    async def freshen(self, deployment: Deployment) -> Deployment:
+        raise UpstreamUnreachable(f"No token for {deployment.name}.")
+
+
+@pytest.mark.parametrize("others", [1, 0])
+async def test_a_credential_that_cannot_be_had_is_a_failure_like_others(others: int) -> None:
+    short_lived = replace(A)
+    short_lived.__dict__["short_lived"] = True  # a cached property: it would take a real grant
+    there = scene(good(), deployments=(short_lived, *[B] * others))
+    forwarder = replace(there.gateway.forwarder, credentials=NoTokens())
+    there = replace(there, gateway=replace(there.gateway, forwarder=forwarder))
+    await there.with_key()
+    client = FakeClient()
+    record = await there.play(post("/v1/chat/completions", ASK, BEARER), client)
+    assert client.status == (200 if others else 502)
+    assert record.bill.charge_nanos == others * (8 * IN + 2 * OUT)
+
+
+SCRIPTS: dict[str, Callable[[FakeClient], FakeCall]] = {
+    "good": lambda _: good(),
+    "429": lambda _: refused(429),
+    "429 in a moment": lambda _: refused(429, BUSY, (b"retry-after-ms", b"1")),
+    "400": lambda _: refused(400),
+    "503": lambda _: refused(503),
+    "cut refusal": lambda _: FakeCall(Head(500, JSON), [b"{", UpstreamCut("It broke off.")]),
+    "unreachable": lambda _: unreachable(),
+    "silent": lambda _: FakeCall(UpstreamTimeout("Nothing came.")),
+    "cut": lambda _: FakeCall(UpstreamCut("It broke off.")),
+    "cut after a frame": lambda _: ok(FIRST, UpstreamCut("It broke off.")),
+    "error": lambda _: ok(ERROR),
+    "error after a frame": lambda _: ok(FIRST, ERROR, DONE),
+    "nothing": lambda _: ok(),
+    "left": lambda client: ok(client.leave, FIRST, FINISH, DONE),
+    "left after a frame": lambda client: ok(FIRST, client.leave, FINISH, DONE),
+    "left in a refusal": lambda client: FakeCall(Head(500, JSON), [b"{", client.leave, b"}"]),
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.sampled_from(sorted(SCRIPTS)), min_size=6, max_size=6),
+    st.integers(1, 3),
+    st.integers(1, 5),
+    st.sampled_from([0.0, 5.0]),
+    st.sampled_from(OnUpstreamFailure),
+    st.sampled_from([0, 66_700_000, 10**9]),
+    st.booleans(),
+)
+def test_whatever_happens_the_books_agree_with_the_record(  # noqa: PLR0917
+    script: list[str], deployments: int, attempts: int, hold_back: float, policy: OnUpstreamFailure, credit: int,
+    ready: bool,
+) -> None:  # fmt: skip
+    """`play` checks that there is one record, and that it says what each hold's entries say."""
+
+    async def played() -> None:
+        client, store = FakeClient(), Watched()
+        more = {"attempts": attempts, "hold_back_seconds": hold_back, "max_wait_seconds": 0.01}
+        calls = [SCRIPTS[name](client) for name in script]
+        there = scene(*calls, deployments=(A, B, C)[:deployments], by=more, policy=policy, store=store, ready=ready)
+        await there.with_key(credit=credit)
+        record = await there.play(post("/v1/chat/completions", ASK, BEARER), client)
+        assert store.most <= 1
+        assert len(record.attempts) == len(there.upstream.requests) <= attempts
+        assert all(attempt.ending is not None for attempt in record.attempts)
+        account = await there.account()
+        assert (account.held_nanos, credit - account.posted_nanos) == (0, record.bill.charge_nanos or 0)
+        assert client.status is None or client.gone or client.ended or client.aborted
+        if client.body and not client.gone:
+            assert record.bytes_out == len(client.body) or record.error
+
+    asyncio.run(played())
+
+
 async def test_a_fault_of_ours_in_the_middle_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
     there = await scene(refused(500), good()).with_key()
     calls = 0
@@ -335,3 +415,40 @@ async def test_a_fault_of_ours_in_the_middle_leaves_nothing_open(monkeypatch: py
     record = await there.play(post("/v1/chat/completions", ASK, BEARER), client)
     assert (client.status, record.ending) == (500, Ending.GATEWAY_FAILED)
     assert record.bill.charge_nanos == 0
+
+
+async def test_a_stop_while_a_target_is_waited_for_settles_what_there_was() -> None:
+    first = FakeCall(UpstreamCut("It broke off."))
+    then = refused(429, BUSY, (b"retry-after", b"5"))
+    there = scene(first, then, deployments=(A, B), by={"max_wait_seconds": 30.0}, policy=OnUpstreamFailure.ALWAYS)
+    await there.with_key()
+    client = FakeClient()
+    exchange = asyncio.create_task(there.gateway.exchange(post("/v1/chat/completions", ASK, BEARER), client))
+    for _ in range(200):
+        await asyncio.sleep(0)
+    exchange.cancel()
+    await exchange
+    (record,) = there.records()
+    await there.agrees(record)
+    assert (record.ending, client.aborted) == (Ending.GATEWAY_FAILED, True)
+    assert [attempt.ending for attempt in record.attempts] == ["upstream_cut", "refused"]
+    assert record.bill.charge_nanos == record.attempts[0].charge_nanos
+    assert record.bill.charge_nanos
+
+
+async def test_a_fault_after_a_charged_attempt_keeps_its_charge(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = await scene(FakeCall(UpstreamCut("It broke off.")), good(), policy=OnUpstreamFailure.ALWAYS).with_key()
+    command = type(there.gateway.holds)._command
+    calls = 0
+
+    async def fails(*args: Any, **more: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise RuntimeError("a fault")
+        return await command(*args, **more)
+
+    monkeypatch.setattr(type(there.gateway.holds), "_command", fails)
+    record = await there.play(post("/v1/chat/completions", ASK, BEARER), FakeClient())
+    assert (record.ending, record.bill.settled) == (Ending.GATEWAY_FAILED, Settled.CAPTURED)
+    assert record.bill.charge_nanos == record.attempts[0].charge_nanos

@@ -73,12 +73,13 @@ class Attempts:
     """The last answer of a provider that was not passed on."""
     _resolving: "list[asyncio.Task[bool]]" = field(default_factory=list)
 
-    @property
-    def appraisal(self) -> Appraisal | None:
-        """What is still to be settled, where that is known already."""
+    def completed(self, forwarded: Forwarded) -> Forwarded:
+        """How the exchange went, with what is still to be settled where that is known already."""
+        if forwarded.appraisal is not None:
+            return forwarded
         if self.over is not None:
-            return self.over.appraisal
-        return _NOTHING if self.legs and self.running is None else None
+            return replace(forwarded, appraisal=self.over.appraisal, attempts=self.over.attempts)
+        return replace(forwarded, appraisal=_NOTHING) if self.legs and self.running is None else forwarded
 
     async def make(self, client: Client) -> Forwarded:
         """Make them. Raises what placing a hold does, and UpstreamUnreachable as forwarding does."""
@@ -106,22 +107,22 @@ class Attempts:
     async def reached(self, place: Place | None) -> Reached:
         """How far the exchange came. Waits until the holds before the last are resolved in the books."""
         settled = True
-        with suppress(asyncio.CancelledError):  # the gateway stops and cannot wait for its database
-            settled = all(await asyncio.gather(*self._resolving))
+        if self._resolving:
+            with suppress(asyncio.CancelledError):  # the gateway stops and cannot wait for its database
+                settled = all(await asyncio.gather(*self._resolving))
         return Reached(place, self.admission, self.route, self.held, tuple(self.legs), settled)
 
     async def _begun(self, route: Route) -> Running:
         """Set money aside for an attempt. Raises what placing a hold does: then the one before it is resolved."""
         parts, opening = self.parts, self.opening
         self.route = route
+        sent = parts.forwarder.ready(route)
         try:
-            sent = parts.forwarder.ready(route)
-            self.held = await parts.holds.place(self.admission, route, opening, sent=sent, further=self._further())
-        except HeadgateError:
+            held = await parts.holds.place(self.admission, route, opening, sent=sent, further=self._further())
+        finally:  # as it may have been already
             self._resolve()
-            raise
-        self._first = self._first or self.held
-        self.running = Running(opening, self.admission, route, self.held, parts.appraiser)
+        self.held, self._first = held, self._first or held
+        self.running = Running(opening, self.admission, route, held, parts.appraiser)
         parts.live.add(self.running)
         return self.running
 
@@ -140,7 +141,8 @@ class Attempts:
         self.over = forwarded if forwarded.appraisal is not None else await conclude(forwarded)
         if spare.kept is not None:
             self._kept = (running.route, spare.kept)
-        if held is not None and self.over.appraisal is not None:
+        went_out = forwarded.ending is not Ending.NEVER_SENT or (held is not None and held.sent)
+        if held is not None and went_out and self.over.appraisal is not None:
             charge = min(self.over.appraisal.bill.charge_nanos or 0, held.amount_nanos)
             parts.holds.ledger.note(Checkpoint(held.hold_id, held.account_id, charge, self.over.appraisal.tokens))
         return forwarded
@@ -169,16 +171,13 @@ class Attempts:
 
     async def _told(self, client: Client) -> Forwarded:
         """No target has answered: the client is told what one said, if it is still there."""
-        over = self.over
-        attempts, appraisal = ((), self.appraisal) if over is None else (over.attempts, over.appraisal)
         if self._kept is None or client.gone:
-            return Forwarded(Ending.NEVER_SENT, CLIENT_CLOSED, attempts=attempts, appraisal=appraisal)
+            return self.completed(Forwarded(Ending.NEVER_SENT, CLIENT_CLOSED))
         self.route, kept = self._kept
         forwarder = self.parts.forwarder
         running = Running(self.opening, self.admission, self.route, self.held, self.parts.appraiser)
         answering = Answering(running, kept.head, None, forwarder.trailers, _as_it_is)
-        told = await answering.pass_on(KeptCall(kept), client, forwarder.bounds.patience)
-        return replace(told, attempts=attempts, appraisal=appraisal)
+        return self.completed(await answering.pass_on(KeptCall(kept), client, forwarder.bounds.patience))
 
 
 async def _as_it_is(forwarded: Forwarded) -> Forwarded:

@@ -108,7 +108,7 @@ class Gateway:
         reached, running = Reached(place, admission), None
         if attempts is not None:
             reached, running = await attempts.reached(place), attempts.running
-            forwarded = replace(forwarded, appraisal=forwarded.appraisal or attempts.appraisal)
+            forwarded = attempts.completed(forwarded)
         await self.close(opening, request, reached, forwarded, running)
         self.take(opening, admission, reached.route, tape)
 
