@@ -37,8 +37,6 @@ NAMED: Mapping[GroupBy | None, str] = {
 _SUMS_ADDED = [f"CAST(sum({name}) AS BIGINT)" for name in SUMS]
 ADDED = ", ".join(_SUMS_ADDED)
 """PostgreSQL sums 64-bit integers as decimals."""
-_ABSENT = {name: "NULL" if getattr(UsageRow(None), name) is None else "0" for name in SUMS}
-"""What stands for a sum that is not wanted."""
 _RANKING = ("exchanges", "cost_nanos")
 """What `ranked` goes by."""
 _MANY = 4
@@ -102,10 +100,20 @@ class _Span(NamedTuple):
 
     def added(self, expressions: Sequence[str]) -> str:
         """SQL for the sums, made of an expression for each; a sum is most of what a row costs."""
-        wanted = {"exchanges", *self.sums}
-        return ", ".join(
-            expression if name in wanted else _ABSENT[name] for name, expression in zip(SUMS, expressions, strict=True)
-        )
+        return ", ".join(expressions[SUMS.index(name)] for name in self.told)
+
+    @property
+    def told(self) -> list[str]:
+        """The sums that answers have, in their order."""
+        return [name for name in SUMS if name == "exchanges" or name in self.sums]
+
+    def cells(self, rows: Sequence[Sequence[Any]]) -> list[Cell]:
+        """Answers: the beginning of a step, a name as it is written, and sums."""
+        names = self.told
+        return [
+            (start, UsageRow(read_name(name), **dict(zip(names, numbers, strict=True))))
+            for start, name, *numbers in rows
+        ]
 
     def start(self, at: str, unit: int = 1) -> str:
         """SQL for the beginning of the step that something begins in, which says when in so many nanoseconds."""
@@ -167,7 +175,7 @@ def _of_rollups(span: _Span, part: Part, step: Step) -> Asking[list[Cell]]:
         f"WHERE grain = '{step}' AND dimension = '{dimension_of(span.by)}' AND {which} GROUP BY 1, 2"
     )
     rows = yield sql, values
-    return [_cell(row) for row in rows]
+    return span.cells(rows)
 
 
 def _one_by_one(span: _Span, values: list[int | str | None]) -> tuple[str, str]:
@@ -198,7 +206,7 @@ def _of_records(span: _Span, part: Part, source: str) -> Asking[list[Cell]]:
         for record in map(from_row, with_legs)
         for leg in only(leg_rows(record, span.by), span.sums)
     )
-    return [*map(_cell, rows), *filter(span.has, legs)]
+    return [*span.cells(rows), *filter(span.has, legs)]
 
 
 def _among(span: _Span, column: str, values: list[int | str | None]) -> str:
@@ -213,11 +221,6 @@ def _among(span: _Span, column: str, values: list[int | str | None]) -> str:
 def dimension_of(by: GroupBy | None) -> str:
     """As the table calls it."""
     return "all" if by is None else str(by)
-
-
-def _cell(row: Sequence[Any]) -> Cell:
-    start, name, *numbers = row
-    return start, UsageRow(read_name(name), *numbers)
 
 
 def written_name(name: str | None) -> str:
