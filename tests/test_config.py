@@ -65,14 +65,16 @@ def test_a_providers_own_limits_stand_in_for_the_general_ones(tmp_path: Path) ->
 [limits]
 connect_seconds = 3
 total_seconds = 900.5
+keep_alive_seconds = 15
 [providers.openai]
 [providers.groq.limits]
 connect_seconds = 1
 idle_seconds = 7
+keep_alive_seconds = 0
 """
     limits = {deployment.name: deployment.limits for deployment in load(write(tmp_path, text), {}).deployments}
     assert limits == {
-        "openai": TimeLimits(connect=3, first_byte=600, idle=300, total=900.5),
+        "openai": TimeLimits(connect=3, first_byte=600, idle=300, total=900.5, keep_alive=15),
         "groq": TimeLimits(connect=1, first_byte=600, idle=7, total=900.5),
     }
 

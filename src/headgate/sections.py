@@ -1,5 +1,6 @@
 """What may stand in headgate.toml, as types. `config.py` reads it; whoever a section sets up takes it as it is."""
 
+from math import inf
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -14,6 +15,10 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=7 * 86_400)]
 """A time that something may take: up to a week, which is more than any timer here is meant for."""
 
 
+Silence = Annotated[float, msgspec.Meta(ge=0, le=7 * 86_400)]
+"""0 is off."""
+
+
 class UpstreamLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[providers.NAME.limits]`: how long one provider may take, each in the place of the one in `[limits]`."""
 
@@ -21,6 +26,7 @@ class UpstreamLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     first_byte_seconds: Seconds | None = None
     idle_seconds: Seconds | None = None
     total_seconds: Seconds | None = None
+    keep_alive_seconds: Silence | None = None
 
 
 class ProviderSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,6 +82,8 @@ class LimitsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     idle_seconds: Seconds = 300.0
     total_seconds: Seconds = 3600.0
     """A provider's answer, from connecting to its last byte."""
+    keep_alive_seconds: Silence = 0.0
+    """A client is sent a keep-alive in its dialect after so long a silence in a stream; 0 for none."""
     stop_seconds: float = 30.0
     drain_seconds: float = 60.0
     drain_mib: int = 64
@@ -89,9 +97,15 @@ class LimitsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def of_upstreams(self, own: UpstreamLimits | None = None) -> TimeLimits:
         """How long a provider may take that has these limits of its own."""
-        given = {} if own is None else {name: value for name, value in msgspec.structs.asdict(own).items() if value}
-        limits = msgspec.structs.replace(self, **given)
-        return TimeLimits(limits.connect_seconds, limits.first_byte_seconds, limits.idle_seconds, limits.total_seconds)
+        theirs = {} if own is None else msgspec.structs.asdict(own)
+        limits = msgspec.structs.replace(self, **{name: value for name, value in theirs.items() if value is not None})
+        return TimeLimits(
+            limits.connect_seconds,
+            limits.first_byte_seconds,
+            limits.idle_seconds,
+            limits.total_seconds,
+            limits.keep_alive_seconds or inf,
+        )
 
 
 class AccessSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -217,7 +217,9 @@ def _admin(settings: Settings, lasting: Lasting, book: PriceBook, *, sight: Sigh
 
 def _forwarder(settings: Settings, upstream: HttpUpstream) -> Forwarder:
     limits = settings.limits
-    bounds = Bounds(limits.of_upstreams(), limits.drain_seconds, Patience(limits.drain_mib * _MIB))
+    general = limits.of_upstreams()
+    patience = Patience(limits.drain_mib * _MIB, keep_alive_seconds=general.keep_alive)
+    bounds = Bounds(general, limits.drain_seconds, patience)
     credentials = Tokens(upstream, time.time)
     return Forwarder(upstream, bounds, credentials=credentials, trailers=Trailers(settings.holds.trailers))
 

@@ -194,3 +194,12 @@ def test_a_recorded_stream_gives_an_element_with_each_chunk_it_came_in() -> None
         *elements, closing = [array.feed(chunk) for chunk in case.chunks()]
         assert [len(frames) for frames in elements] == [1] * len(elements), case.id
         assert closing == []
+
+
+def test_between_two_elements_it_rests() -> None:
+    array = JsonArray()
+    for piece, rests in ((b" ", False), (b"[", True), (b'{"a":', False), (b'"]"', False), (b"}", True), (b",\n", True)):
+        array.feed(piece)
+        assert array.rests is rests, piece
+    array.feed(b"{}]")
+    assert not array.rests

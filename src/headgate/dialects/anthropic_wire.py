@@ -326,6 +326,10 @@ class MessagesDialect(Dialect):
         """A fresh tally."""
         return MessagesTally()
 
+    def keep_alive(self, content_type: str) -> bytes | None:
+        """The API's own ping, which its clients pass over (facts/stream_cases.md 5.11)."""
+        return None if super().keep_alive(content_type) is None else b'event: ping\ndata: {"type": "ping"}\n\n'
+
     def error_body(self, error: HeadgateError, exchange_id: str) -> bytes:
         """`{"type": "error", "error": {...}, "request_id": ...}`, the id being the exchange's."""
         kind = _TYPES.get(error.status, "invalid_request_error" if error.status < 500 else "api_error")

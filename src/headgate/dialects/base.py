@@ -16,10 +16,12 @@ from headgate.errors import HeadgateError
 from headgate.framing.base import Frame, Framing
 from headgate.framing.document import Document
 from headgate.framing.inflate import inflater
+from headgate.framing.json_array import JsonArray
 from headgate.framing.sse import ServerSentEvents
 from headgate.usage import Basis, Estimate, Reading
 
 _SPACE = b" \t\r\n"
+_SSE = "text/event-stream"
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -158,7 +160,7 @@ class Dialect(ABC):
     aliases: tuple[str, ...] = ()
     """Other names `headgate meter --dialect` takes for it."""
     operations: tuple[Operation, ...]
-    stream_type: str = "text/event-stream"
+    stream_type: str = _SSE
     """The content type of its streams: those that `error_frame` can be written into."""
     at_origin: bool = False
     """Its paths are whole, with their version, and hang at the server's root instead of a version root."""
@@ -178,6 +180,14 @@ class Dialect(ABC):
     @abstractmethod
     def error_frame(self, error: HeadgateError, exchange_id: str) -> bytes:
         """The error as it is told inside an event stream that has begun, whole frames, ready to write."""
+
+    def keep_alive(self, content_type: str) -> bytes | None:
+        """What means nothing between two frames of such a stream, and can be sent in a silence; None for nothing.
+
+        A comment, for its clients that are known to pass over it. It is one line and not a whole event: a blank line
+        behind it would dispatch an empty event where an id was set before (facts/stream_cases.md 8.15).
+        """
+        return b": keep-alive\n" if content_type.startswith(self.stream_type) and self.stream_type == _SSE else None
 
     def framing(self, head: bytes, answer: Answer) -> Framing | None:
         """The framing of a body that begins with `head`; None while that does not show it."""
@@ -253,6 +263,11 @@ class Meter:
     def over(self) -> bool:
         """True once the dialect's own end has come, whether or not the body has ended."""
         return self._tally.over
+
+    @property
+    def rests(self) -> bool:
+        """True between two elements of an array, where white space means nothing."""
+        return isinstance(self._framing, JsonArray) and self._framing.rests
 
     def so_far(self) -> Reading:
         """What the reading would be if nothing more came; may be asked at any time."""

@@ -300,6 +300,13 @@ class GoogleDialect(Dialect):
             return JsonArray()
         return Events() if isinstance(usual, ServerSentEvents) else usual
 
+    def keep_alive(self, content_type: str) -> bytes | None:
+        """A blank line: Google's client reads whatever is no `data:` as JSON, and fails on comments.
+
+        Between two elements of an array it means nothing either.
+        """
+        return b"\r\n" if content_type.startswith((self.stream_type, "application/json")) else None
+
     def error_body(self, error: HeadgateError, exchange_id: str) -> bytes:
         """`{"error": {"code", "message", "status"}}`; the exchange's id stands in a header."""
         del exchange_id

@@ -48,6 +48,11 @@ class JsonArray:
         self.oversize = 0
         self.unterminated = False
 
+    @property
+    def rests(self) -> bool:
+        """True between two elements, and before the first."""
+        return self._in_array and not self._within
+
     def feed(self, chunk: bytes) -> list[Frame]:
         """The elements that this chunk completes, in order. Never raises."""
         frames: list[Frame] = []

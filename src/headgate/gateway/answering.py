@@ -7,6 +7,7 @@ dialect, an error frame inside a stream that had begun, or a broken connection w
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import inf
 
 from headgate.dialects.base import Answer, Ask, FrameFilter
 from headgate.errors import Busy, HeadgateError, UpstreamCut, UpstreamUnreachable
@@ -16,6 +17,7 @@ from headgate.gateway.appraise import Appraisal
 from headgate.gateway.envelope import Envelope
 from headgate.gateway.headers import to_client, value_of
 from headgate.gateway.holdback import HoldBack
+from headgate.gateway.keepalive import KeepAlive
 from headgate.gateway.live import Running
 from headgate.gateway.rates import rate_headers, without_rates
 from headgate.gateway.receipt import ANNOUNCED, Trailers, comment, receipt, takes_comment, takes_trailers
@@ -115,6 +117,7 @@ class Answering:
         envelope = Envelope(client) if self._encloses else None
         beginning = self._beginning(call, client, spare)
         to = envelope or beginning or client
+        self._watch = self._watch_silence(patience)
         try:
             with suppress(ClientGone):  # the relay finds out by itself, and the policy decides whether it reads on
                 await to.start(self._head.status, self._headers(), trailers=self._trails)
@@ -142,6 +145,19 @@ class Answering:
             await self._finish(to, envelope, forwarded, relayed)
         return forwarded
 
+    def _watch_silence(self, patience: Patience) -> Watch:
+        """With keep-alives, where some are wanted and the dialect has a form for them in what comes."""
+        own = self._running.route.deployment.limits
+        seconds = patience.keep_alive_seconds if own is None else own.keep_alive
+        dialect, watch = self._admission.place.dialect, self._watch
+        comes = watch.meter is not None and (self._streams or self._admission.ask.stream)
+        if seconds == inf or dialect is None or not comes or self._answer.content_encoding or self._head.status >= 400:
+            return watch
+        form = dialect.keep_alive(self._answer.content_type)
+        return (
+            watch if form is None else replace(watch, keep_alive=KeepAlive(form, seconds), by_meter=not self._streams)
+        )
+
     def _beginning(self, call: Call, client: Client, spare: Spare | None) -> HoldBack | None:
         """What holds back the beginning of a stream, where another target could be tried."""
         if spare is None or not spare.hold_back_seconds or self._encloses or self._head.status >= 400:
@@ -165,7 +181,7 @@ class Answering:
         return self._given_up or spare.broke()
 
     def _headers(self) -> Headers:
-        resized = self._watch.strip is not None or self._comments
+        resized = self._watch.strip is not None or self._comments or self._watch.keep_alive is not None
         headers = to_client(self._head.headers, self._opening.exchange_id, resized=resized, stream=self._streams)
         if self._trails and value_of(headers, b"content-length"):  # then there is no chunked body to end in trailers
             self._trails = False

@@ -7,9 +7,12 @@ failure, or the client's leaving, and it tells which.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from math import inf
 
 from headgate.dialects.base import FrameFilter, Meter
 from headgate.errors import HeadgateError
+from headgate.gateway.keepalive import KeepAlive
 from headgate.gateway.request import Client, ClientGone
 from headgate.gateway.upstream import Call, CallAborted
 
@@ -41,6 +44,10 @@ class Watch:
     meter: Meter | None = None
     strip: FrameFilter | None = None
     """Takes out what headgate itself caused; None where the chunks go on untouched."""
+    keep_alive: KeepAlive | None = None
+    """What the client is sent in a silence."""
+    by_meter: bool = False
+    """Whether the client has whole frames the meter tells; else its last bytes do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,8 @@ class Patience:
     """Read on at most for a client that has left."""
     linger_seconds: float = 5.0
     """For an upstream that keeps its connection open after its dialect's own end (facts/stream_cases.md 8.26)."""
+    keep_alive_seconds: float = inf
+    """Of silence, after which a client is sent a keep-alive; inf where none is sent."""
 
 
 async def relay(call: Call, client: Client, watch: Watch, now: Callable[[], int], patience: Patience) -> Relayed:
@@ -60,9 +69,11 @@ async def relay(call: Call, client: Client, watch: Watch, now: Callable[[], int]
     Does not end the client's answer: the caller knows how.
     """
     passage = _Passage(client, watch, now)
+    alive = watch.keep_alive
+    read = call.read if alive is None else partial(alive.read, call, client, lambda: passage.rests)
     linger: asyncio.TimerHandle | None = None
     try:
-        while chunk := await call.read():
+        while chunk := await read():
             await passage.take(chunk)
             if passage.unheard > patience.drain_bytes:
                 return passage.relayed()
@@ -85,12 +96,14 @@ class _Passage:
     """One body on its way: the mutable half of a Relayed."""
 
     __slots__ = (
-        "_client", "_meter", "_now", "_strip", "_tail", "bytes_in", "bytes_out", "first_byte_ns", "left", "unheard",
+        "_by_meter", "_client", "_meter", "_now", "_strip", "_tail", "bytes_in", "bytes_out", "first_byte_ns", "left",
+        "unheard",
     )  # fmt: skip
 
     def __init__(self, client: Client, watch: Watch, now: Callable[[], int]) -> None:
         self._client = client
         self._meter = watch.meter
+        self._by_meter = watch.by_meter
         self._strip = watch.strip
         self._now = now
         self._tail = b""
@@ -105,6 +118,13 @@ class _Passage:
     def over(self) -> bool:
         """The dialect's own end has come."""
         return self._meter is not None and self._meter.over
+
+    @property
+    def rests(self) -> bool:
+        """The client has whole frames, and more are to come."""
+        if self.over or not self._tail:
+            return not self.over
+        return self._meter is not None and self._meter.rests if self._by_meter else self._tail.endswith(_BOUNDARIES)
 
     async def take(self, chunk: bytes) -> None:
         """A chunk: to the meter, and on to the client if there still is one."""

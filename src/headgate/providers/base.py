@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property, lru_cache
+from math import inf
 from typing import Protocol
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -53,6 +54,8 @@ class TimeLimits:
     idle: float = 300.0
     total: float = 3600.0
     """From the beginning, connecting included, to the last byte of the answer; inf where nothing bounds it."""
+    keep_alive: float = inf
+    """Not a limit: of silence, after which the client is sent a keep-alive; inf where none is."""
 
 
 class Secret:
