@@ -1,9 +1,14 @@
 """What follows from the settings."""
 
+import time
 from pathlib import Path
 
-from headgate.config import load
-from headgate.wiring_edition import make_redactor, new_exchange_id
+from headgate.config import load, price_data
+from headgate.pricing.book import PriceBook
+from headgate.providers import registry
+from headgate.providers.base import Deployment
+from headgate.routing.aliases import Target
+from headgate.wiring_edition import _context_of, make_redactor, new_exchange_id
 
 
 def test_ids_sort_by_time_and_do_not_repeat() -> None:
@@ -42,3 +47,12 @@ def test_what_the_settings_hold_is_known_for_secrets(tmp_path: Path) -> None:
             "Bearer a-key-of-the-collector", "a-key-of-the-collector", "another-key-of-its"]  # fmt: skip
     redacted = make_redactor(load(path, {})).redact(" | ".join([*said, "project x"]), 1_000)
     assert redacted.text == " | ".join(["[credential]"] * len(said) + ["[redacted]"])
+
+
+def test_the_price_book_knows_contexts() -> None:
+    book, provider = PriceBook.from_json(price_data()), registry.by_name("openai")
+    deployment = Deployment("eu", provider, provider.base_url)
+    price = book.find("openai", "gpt-4o-mini", time.time_ns())
+    assert price is not None
+    assert _context_of(book, Target(deployment, "gpt-4o-mini")) == price.context_window == 128_000
+    assert _context_of(book, Target(deployment, "nobody-knows-it")) is None

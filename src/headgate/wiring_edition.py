@@ -41,6 +41,7 @@ from headgate.net.editions import Asgi, Edition
 from headgate.net.tokens import Tokens
 from headgate.net.websocket_client import WebSockets
 from headgate.pricing.book import PriceBook
+from headgate.routing.aliases import Target, with_contexts
 from headgate.routing.catalogue import Catalogue
 from headgate.routing.health import Health as TargetHealth
 from headgate.routing.models import Models
@@ -95,12 +96,19 @@ def catalogue_of(settings: Settings) -> Catalogue:
     return Catalogue.from_json(catalogue_data()).with_models(settings.extra_models)
 
 
+def _context_of(book: PriceBook, target: Target) -> int | None:
+    """The context window that the price book knows of a target's model, in tokens."""
+    price = book.find(target.deployment.provider.name, target.model, time.time_ns())
+    return None if price is None else price.context_window
+
+
 def edition_of(settings: Settings, lasting: Lasting) -> Parts:
     """Put an edition together. Raises ConfigError. It may be done in a thread: nothing of it runs yet."""
     store, live, node = lasting.store, lasting.live, lasting.node
     catalogue = catalogue_of(settings)
-    models = Models(settings.deployments, catalogue, settings.fallback, settings.aliases)
     book = settings.book or PriceBook.from_json(price_data())
+    aliases = [with_contexts(alias, partial(_context_of, book)) for alias in settings.aliases]
+    models = Models(settings.deployments, catalogue, settings.fallback, aliases)
     tariff = Tariff(book, settings.markups, settings.holds.output_tokens)
     tls = tls_context()
     upstream = HttpUpstream(ssl_context=tls)

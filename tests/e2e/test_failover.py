@@ -19,12 +19,13 @@ from headgate.net.server import bind
 from headgate.providers import registry
 from headgate.providers.base import Deployment, Secret
 from headgate.records import Ending, Record, Settled, hold_id_of
-from headgate.routing.aliases import Alias, Target, Tier
+from headgate.routing.aliases import Alias, Choose, Target, Tier
 from headgate.sections import LimitsSection
 from headgate.testing.upstream import (
     LAST_CHUNK,
     Close,
     Hang,
+    Pause,
     Received,
     Reset,
     Script,
@@ -201,7 +202,8 @@ class Scene:
 
 @asynccontextmanager
 async def scene(*handlers: Any, kind: str = "openai", model: str = GPT, log: WatchedLog | None = None,
-                weighted: bool = False, **settings: Any) -> AsyncIterator[Scene]:  # fmt: skip
+                weighted: bool = False, choose: Choose = Choose.WEIGHTED,
+    **settings: Any) -> AsyncIterator[Scene]:  # fmt: skip
     """A deployment for each handler, in this order; None is one that nobody listens at."""
     provider, deployments, upstreams = registry.by_name(kind), [], []
     async with AsyncExitStack() as stack:
@@ -217,7 +219,7 @@ async def scene(*handlers: Any, kind: str = "openai", model: str = GPT, log: Wat
                 Deployment(name, provider, provider.root(url), Secret(CREDENTIAL), provider.on_client_gone)
             )
         targets = [Target(deployment, model) for deployment in deployments]
-        tiers = (Tier(tuple(targets)),) if weighted else tuple(Tier((target,)) for target in targets)
+        tiers = (Tier(tuple(targets), choose),) if weighted else tuple(Tier((target,)) for target in targets)
         alias = Alias("smart", tiers, **settings)
         limits = LimitsSection(first_byte_seconds=0.3)
         new = log is None
@@ -406,6 +408,18 @@ async def test_a_conversation_stays_where_it_is_also_after_a_restart() -> None:
                 assert served.setdefault(key, provider) == provider
             log = there.gateway.log
             assert set(served.values()) == {"a", "b", "c"}
+
+
+async def test_whose_answers_begin_soonest_is_asked_most() -> None:
+    def slow(request: Received) -> Script:
+        yield Pause(0.1)
+        yield from good(request)
+
+    async with scene(slow, good, weighted=True, choose=Choose.LATENCY) as there:
+        for _ in range(12):
+            assert (await post(there.gateway.port, "/v1/chat/completions", ASK, AUTH)).status == 200
+        slowly, quickly = (len(upstream.requests) for upstream in there.upstreams)
+        assert 1 <= slowly < quickly
 
 
 MODELS = """

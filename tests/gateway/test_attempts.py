@@ -17,7 +17,7 @@ from headgate.ledger.commands import Checkpoint, Command, Place
 from headgate.ledger.entries import AccountKind, Outcome
 from headgate.providers.base import Deployment
 from headgate.records import Ending, Settled
-from headgate.routing.aliases import Alias, Target, Tier
+from headgate.routing.aliases import Alias, Lack, Target, Tier
 from headgate.settlement import OnUpstreamFailure
 from headgate.stores.memory import MemoryStore
 
@@ -452,3 +452,26 @@ async def test_a_fault_after_a_charged_attempt_keeps_its_charge(monkeypatch: pyt
     record = await there.play(post("/v1/chat/completions", ASK, BEARER), FakeClient())
     assert (record.ending, record.bill.settled) == (Ending.GATEWAY_FAILED, Settled.CAPTURED)
     assert record.bill.charge_nanos == record.attempts[0].charge_nanos
+
+
+async def test_a_model_in_a_path_is_named_as_each_target_knows_it() -> None:
+    google, vertex = (replace(deployment("google"), name=name) for name in ("one", "two"))
+    tiers = (Tier((Target(google, "gemini-3-flash"),)), Tier((Target(vertex, "gemini-3-pro"),)))
+    there = stage(refused(503), ok(b'{"candidates":[]}', headers=JSON), deployments=(google, vertex),
+                  aliases=[Alias("smart", tiers)])  # fmt: skip
+    record = await there.play(post("/v1beta/models/smart:generateContent", b'{"contents":[]}'), FakeClient())
+    assert [request.target for request in there.upstream.requests] == [
+        b"/v1beta/models/gemini-3-flash:generateContent", b"/v1beta/models/gemini-3-pro:generateContent",
+    ]  # fmt: skip
+    assert (record.provider, record.model_asked) == ("two", "smart")
+
+
+async def test_what_no_target_can_serve_is_refused_with_the_reasons() -> None:
+    small = Alias(
+        "smart", (Tier((Target(A, "gpt-4o-mini", context=3), Target(B, "gpt-5", lacks=frozenset({Lack.STREAMS})))),)
+    )
+    there, client = stage(deployments=(A, B), aliases=[small]), FakeClient()
+    record = await there.play(post("/v1/chat/completions", ASK), client)
+    assert (client.status, record.ending) == (400, Ending.NEVER_SENT)
+    assert "a/gpt-4o-mini has a context of 3 tokens" in json.loads(client.body)["error"]["message"]
+    assert "b/gpt-5 does not stream" in json.loads(client.body)["error"]["message"]

@@ -7,7 +7,7 @@ import pytest
 
 from headgate.providers import registry
 from headgate.providers.base import Deployment
-from headgate.routing.aliases import Choose, Lack, Tier, aliases_of
+from headgate.routing.aliases import Choose, Lack, Tier, aliases_of, with_contexts
 
 
 @dataclass(frozen=True)
@@ -88,3 +88,11 @@ def test_a_target_is_told_as_a_client_would_name_it() -> None:
     target = aliases_of({"a": Model()}, DEPLOYMENTS)[0].targets[0]
     assert (str(target), target.key) == ("eu/a", ("eu", "a"))
     assert replace(target, weight=2).key == target.key
+
+
+def test_contexts_are_the_operators_word_or_what_is_known() -> None:
+    alias = aliases_of(
+        {"a": Model((Written("eu", context=5), Written("us", "big"), Written("us", "odd")))}, DEPLOYMENTS
+    )[0]
+    known = with_contexts(alias, lambda target: 900 if target.model == "big" else None)
+    assert [target.context for target in known.targets] == [5, 900, None]

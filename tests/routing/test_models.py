@@ -379,3 +379,12 @@ def test_an_alias_is_among_the_nearest_names() -> None:
         with_alias("openai").choose(CHAT, "smar")
     assert with_alias("openai").alias("SMART") is not None
     assert with_alias("openai").alias("gpt-4o") is None
+
+
+def test_a_deployment_that_has_no_target_of_an_alias_is_not_sent_its_name() -> None:
+    openai, groq = deployed("openai"), deployed("groq")
+    aliases = [Alias(name, (Tier((Target(groq, "llama"),)),)) for name in ("smart", "gpt-4o-mini")]
+    both = Models([openai, groq], CATALOGUE, None, aliases)
+    with pytest.raises(BadRequest, match="The model 'smart' has no target at openai"):
+        both.choose(CHAT, "smart", "openai")
+    assert chosen(both, CHAT, "gpt-4o-mini", "openai") == ("openai", "gpt-4o-mini", False), "it has one of that name"

@@ -4,8 +4,8 @@ An alias is tiers of targets: its own first, then those of its fallbacks. Within
 turn comes when nothing is left of the one before it (docs/failover.md).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -139,6 +139,16 @@ class Draft(Protocol):
     @property
     def max_wait_seconds(self) -> float:
         """Seconds."""
+
+
+def with_contexts(alias: Alias, context_of: Callable[[Target], int | None]) -> Alias:
+    """The alias with what is known of its targets' contexts, where the operator did not say."""
+
+    def known(target: Target) -> Target:
+        return target if target.context is not None else replace(target, context=context_of(target))
+
+    tiers = (replace(tier, targets=tuple(map(known, tier.targets))) for tier in alias.tiers)
+    return replace(alias, tiers=tuple(tiers))
 
 
 def aliases_of(drafts: Mapping[str, Draft], deployments: Sequence[Deployment]) -> tuple[Alias, ...]:

@@ -79,6 +79,10 @@ class _Names:
         names = {name.lower(): name for name in (*(name for name, _ in self.listed), *others)}
         return [names[name] for name in get_close_matches(model.lower(), names, n=3)]
 
+    def serves(self, deployment: Deployment, model: str) -> bool:
+        """Whether a deployment is known to serve a model of that name."""
+        return deployment in self._serving(model)
+
     def _serving(self, model: str) -> list[Deployment]:
         """Those known to serve the model: by the operator's word, then by their own patterns, then by the catalogue."""
         name = model.lower()
@@ -135,10 +139,9 @@ class Models:
         alias = None if model is None else self.alias(model)
         if x_provider is not None:
             deployment = self._named(x_provider, dialect)
-            under = next((t.model for t in alias.targets if t.deployment == deployment), None) if alias else None
-            if under is not None:
-                return Route(deployment, under)
-            return Route(deployment, None) if model is None else self._all.at(deployment, model)
+            if model is None:
+                return Route(deployment, None)
+            return self._all.at(deployment, model) if alias is None else self._target_at(alias, deployment, model)
         if alias is not None and dialect is not None:
             return _first_of(alias, dialect, among)
         names = self._names_of(dialect, among)
@@ -156,6 +159,13 @@ class Models:
     def alias(self, model: str) -> Alias | None:
         """The operator's alias of that name."""
         return self._aliases.get(model.lower())
+
+    def _target_at(self, alias: Alias, deployment: Deployment, model: str) -> Route:
+        """An alias's target at a deployment that is settled already, or that deployment's own model of that name."""
+        under = next((target.model for target in alias.targets if target.deployment == deployment), None)
+        if under is None and not self._all.serves(deployment, model):
+            raise BadRequest(f"The model '{alias.name}' has no target at {deployment.name}.", param="model")
+        return self._all.at(deployment, model) if under is None else Route(deployment, under)
 
     def _names_of(self, dialect: str | None, among: tuple[str, ...]) -> _Names | None:
         names = self._all if dialect is None else self._names.get(dialect)
