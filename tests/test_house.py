@@ -25,6 +25,7 @@ LAYERS: dict[str, int] = {
     "gateway": 5, "sections": 5,
     "net": 6, "stores": 6, "telemetry": 6, "admin": 6, "config": 6, "tokenizer": 6,
     "wiring": 7, "wiring_edition": 7, "wiring_reload": 7, "wiring_store": 7, "wiring_telemetry": 7, "testing": 7,
+    "workers": 7,
     "cli": 8, "__main__": 9,
 }  # fmt: skip
 """A module's or folder's layer; it imports lower layers or its own folder."""

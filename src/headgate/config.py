@@ -77,6 +77,8 @@ class Settings:
     log: LogSection = field(default_factory=LogSection)
     retention: RetentionSection = field(default_factory=RetentionSection)
     tracing: TracingSection | None = field(default=None, repr=False)
+    workers: int | None = None
+    """How many processes serve, with one more that looks after them; None for one that serves, and no other."""
 
 
 def load(path: Path | None, env: Mapping[str, str] | None = None, listen: str | None = None) -> Settings:
@@ -215,6 +217,7 @@ def _settings(file: File, deployments: tuple[Deployment, ...], source: str) -> S
         log=file.log,
         retention=file.retention,
         tracing=file.tracing,
+        workers=file.workers,
     )
 
 

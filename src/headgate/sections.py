@@ -85,6 +85,8 @@ class LimitsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_alive_seconds: Silence = 0.0
     """A client is sent a keep-alive in its dialect after so long a silence in a stream; 0 for none."""
     stop_seconds: float = 30.0
+    handover_seconds: Seconds = 600.0
+    """For the streams of a worker whose place another one has taken."""
     drain_seconds: float = 60.0
     drain_mib: int = 64
     max_body_mib: int = 64
@@ -234,6 +236,8 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fallback: str | None = None
     origins: tuple[str, ...] = ()
     """Of pages that may open WebSockets, e.g. "https://app.example"; "*" is any."""
+    workers: Annotated[int, msgspec.Meta(ge=1, le=256)] | None = None
+    """Processes that serve, with a supervisor; without it there is one process, and none looks after it."""
     keys: dict[str, str] = {}
     providers: dict[str, ProviderSection] = {}
     models: dict[str, ModelSection] = {}

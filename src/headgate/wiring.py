@@ -24,6 +24,7 @@ from headgate.routing.health import Health as TargetHealth
 from headgate.stores.postgres import PostgresStore
 from headgate.telemetry.families import Standing
 from headgate.telemetry.log import LogWriter
+from headgate.telemetry.page import Company
 from headgate.wiring_edition import Lasting, catalogue_of, edition_of
 from headgate.wiring_reload import Reloading
 from headgate.wiring_store import Store, make_store
@@ -40,10 +41,13 @@ class Assembly:
     reloading: Reloading
 
 
-def build(settings: Settings, store: Store | None = None, log: LogWriter | None = None) -> Assembly:
+def build(
+    settings: Settings, store: Store | None = None, log: LogWriter | None = None, company: Company | None = None
+) -> Assembly:
     """Put a gateway together; with a store of the caller's own, or else the one of the settings.
 
-    Store and log are closed when the application shuts down. Raises ConfigError.
+    `company` is of the other processes on its port. Store and log are closed when the application shuts down.
+    Raises ConfigError.
     """
     store = make_store(settings) if store is None else store
     secret = access_secret(settings)
@@ -67,11 +71,11 @@ def build(settings: Settings, store: Store | None = None, log: LogWriter | None 
         onlookers=Onlookers(snapshots.take, time.time_ns),
         books=Bookkeeping(partial(check_books, store), time.time_ns, time.monotonic_ns),
         since=Since(),
-        telemetry=telemetry_of(settings, door, catalogue_of(settings), standing, log),
+        telemetry=telemetry_of(settings, door, catalogue_of(settings), standing, log, company=company),
         dashboard=Dashboard(dashboard_files()),
     )
     parts = edition_of(settings, lasting)
-    application = Application(parts.edition, _lifecycle(lasting, _keeper(settings, lasting)))
+    application = Application(parts.edition, _lifecycle(lasting, _keeper(settings, lasting), company))
     return Assembly(application, store, live, Reloading(application.editions, lasting, parts))
 
 
@@ -81,7 +85,7 @@ def _keeper(settings: Settings, lasting: Lasting) -> Keeper:
     return Keeper(lasting.store, lasting.node, checkpoints, time.time_ns, lease=lease, observers=lasting.observers)
 
 
-def _lifecycle(lasting: Lasting, keeper: Keeper) -> Lifecycle:
+def _lifecycle(lasting: Lasting, keeper: Keeper, company: Company | None) -> Lifecycle:
     store, telemetry = lasting.store, lasting.telemetry
 
     async def start() -> None:
@@ -89,10 +93,14 @@ def _lifecycle(lasting: Lasting, keeper: Keeper) -> Lifecycle:
             await store.open()
         for begin in telemetry.start:
             await begin()
+        if company is not None:
+            await company.open()
         keeper.start()
         lasting.books.start()
 
     async def close() -> None:
+        if company is not None:
+            await company.aclose()
         await lasting.books.aclose()
         await keeper.aclose()
         await store.aclose()

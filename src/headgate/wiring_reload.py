@@ -131,6 +131,7 @@ def as_far_as_possible(wanted: Settings, now: Settings) -> Settings:
         metrics_at=now.metrics_at,
         log=now.log,
         tracing=now.tracing,
+        workers=now.workers,
         book=now.book if same_book else wanted.book,  # the largest thing in memory, and most often the same
     )
 

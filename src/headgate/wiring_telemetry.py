@@ -22,7 +22,7 @@ from headgate.telemetry.attributes import Site
 from headgate.telemetry.families import Families, Standing
 from headgate.telemetry.log import LEVELS, ExchangeLog, LogWriter
 from headgate.telemetry.names import Names
-from headgate.telemetry.page import Page, Readers, to_anybody, to_nobody
+from headgate.telemetry.page import Company, Page, Readers, to_anybody, to_nobody
 from headgate.telemetry.semconv import provider_name
 from headgate.telemetry.sums import Sums
 
@@ -55,12 +55,18 @@ class Telemetry:
 
 
 def telemetry_of(
-    settings: Settings, door: Doorkeeper, catalogue: Catalogue, standing: Standing, log: LogWriter | None
+    settings: Settings,
+    door: Doorkeeper,
+    catalogue: Catalogue,
+    standing: Standing,
+    log: LogWriter | None,
+    *,
+    company: Company | None = None,
 ) -> Telemetry:
     """All that the settings ask for. `log` is where lines go, if they go anywhere. Raises ConfigError."""
     names = Names(_known(settings, catalogue))
     shared = Telemetry(renew=(lambda settings, catalogue: names.know(_known(settings, catalogue)),))
-    metrics, tracing = _metrics(settings, door, names, standing), _tracing(settings, names, standing.node)
+    metrics, tracing = _metrics(settings, door, names, standing, company), _tracing(settings, names, standing.node)
     return shared + metrics + tracing + _log(settings, log)
 
 
@@ -68,11 +74,13 @@ def _known(settings: Settings, catalogue: Catalogue) -> frozenset[str]:
     return frozenset(model for deployment in settings.deployments for model in catalogue.models_of(deployment))
 
 
-def _metrics(settings: Settings, door: Doorkeeper, names: Names, standing: Standing) -> Telemetry:
+def _metrics(
+    settings: Settings, door: Doorkeeper, names: Names, standing: Standing, company: Company | None
+) -> Telemetry:
     if not settings.metrics.enabled:
         return Telemetry()
     sums = Sums(names)
-    page = Page(Families(sums, standing), _readers(settings, door))
+    page = Page(Families(sums, standing), _readers(settings, door), company)
 
     async def close() -> None:
         page.close()
@@ -82,7 +90,7 @@ def _metrics(settings: Settings, door: Doorkeeper, names: Names, standing: Stand
 
     if settings.metrics_at is None:
         return Telemetry((sums,), {"/metrics": page}, close=(close,), renew=(renew,))
-    listener = Listener(page, *settings.metrics_at)
+    listener = Listener(page, *settings.metrics_at, shared=company is not None)
     return Telemetry((sums,), start=(listener.open,), close=(listener.aclose, close), renew=(renew,))
 
 

@@ -17,6 +17,7 @@ from headgate.routing.aliases import Alias, Target, Tier
 from headgate.routing.catalogue import Catalogue
 from headgate.routing.models import Models
 from headgate.stores.memory import MemoryStore
+from tests.stores.examples import a_record
 
 from .fakes import (
     BEARER,
@@ -210,3 +211,18 @@ async def test_while_the_log_cannot_be_read_that_is_said() -> None:
             raise Busy("The database cannot be read at the moment.")
 
     assert (await answered(local(store=Away()), get("/v1/exchanges/ex_1"))).status == 503
+
+
+async def test_an_exchange_of_another_process_is_waited_for_while_it_is_written() -> None:
+    """The client has its whole answer, asks what it cost, and comes to another worker."""
+
+    class Slow(MemoryStore):
+        asked = 0
+
+        async def find(self, exchange_id: str) -> Record | None:
+            self.asked += 1
+            return None if self.asked == 1 else await super().find(exchange_id)
+
+    store = Slow()
+    store.append(a_record("ex_1", key=None, key_id=None))
+    assert (await answered(local(store=store), get("/v1/exchanges/ex_1"))).status == 200

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import http.client
+import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
@@ -19,7 +21,7 @@ from headgate.gateway.socket import SocketClosed
 from headgate.net import server as server_module
 from headgate.net.asgi import Application, Lifecycle
 from headgate.net.editions import Edition
-from headgate.net.server import bind, make_server
+from headgate.net.server import Server, bind, make_server
 from headgate.net.websocket_client import WebSockets
 from headgate.net.websocket_server import AsgiSocket
 from headgate.records import Ending
@@ -31,6 +33,11 @@ from tests.net.sockets import UPGRADE, echo, frame, read_frame, talking
 
 @contextlib.asynccontextmanager
 async def serving(scene: Stage, stop_seconds: float = 5) -> AsyncIterator[int]:
+    async with listening(application_of(scene), stop_seconds) as port:
+        yield port
+
+
+def application_of(scene: Stage) -> Application:
     async def close_upstream() -> None:
         for call in scene.upstream.calls:
             call.abort()
@@ -43,20 +50,27 @@ async def serving(scene: Stage, stop_seconds: float = 5) -> AsyncIterator[int]:
     lifecycle = Lifecycle(nothing, scene.store.aclose)
     sessions = Sessions(gateway, WebSockets())
     edition = Edition(gateway, sessions, local, 1 << 20, close_upstream=close_upstream)
-    application = Application(edition, lifecycle)
-    async with listening(application, stop_seconds) as port:
-        yield port
+    return Application(edition, lifecycle)
 
 
 @contextlib.asynccontextmanager
 async def listening(application: Application, stop_seconds: float = 5) -> AsyncIterator[int]:
+    taken = bind("127.0.0.1", 0)
+    async with served(application, taken, stop_seconds):
+        yield taken.getsockname()[1]
+
+
+@contextlib.asynccontextmanager
+async def served(
+    application: Application, taken: socket.socket, stop_seconds: float = 5, looked_into: Sequence[socket.socket] = ()
+) -> AsyncIterator[Server]:
     started = asyncio.Event()
     server = make_server(application, stop_seconds, started.set)
-    taken = bind("127.0.0.1", 0)
+    server.looked_into = looked_into
     running = asyncio.create_task(server.serve(sockets=[taken]))
     await started.wait()
     try:
-        yield taken.getsockname()[1]
+        yield server
     finally:
         server.should_exit = True
         await running
@@ -411,3 +425,83 @@ async def test_small_answers_do_not_wait_for_acknowledgements() -> None:
         assert await undelayed
         writer.close()
         await writer.wait_closed()
+
+
+async def test_who_leaves_the_port_to_others_tells_each_client_so_with_an_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A connection that were closed while a request is on its way to it would be an error for who sent that."""
+    monkeypatch.setattr(server_module, "_PARTING_SECONDS", 1)
+    slow = Gated(ok().answer, (FIRST, DONE))
+    scene = await stage(ok(FIRST, DONE), slow, *(ok(FIRST, DONE) for _ in range(2))).with_key()
+    taken = bind("127.0.0.1", 0)
+    port = taken.getsockname()[1]
+    async with (
+        served(application_of(scene), taken) as server,
+        connected(port) as (kept, to_kept),
+        connected(port) as (busy, to_busy),
+        connected(port) as (silent, _),
+    ):
+        to_kept.write(request())
+        head, body, _ = await chunked(kept)
+        assert body == FIRST + DONE
+        assert (b"connection", b"close") not in head
+        to_busy.write(request())
+        await busy.readuntil(FIRST)
+        server.leave(30)
+        while server.servers and server.servers[0].is_serving():
+            await asyncio.sleep(0.01)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+        to_kept.write(request())
+        head, body, _ = await chunked(kept)
+        assert body == FIRST + DONE
+        assert (b"connection", b"close") in head
+        assert await kept.read() == b""
+        slow.gate.set()
+        assert await busy.readuntil(b"0\r\n\r\n")
+        to_busy.write(request())
+        head, body, _ = await chunked(busy)
+        assert (body, (b"connection", b"close") in head) == (FIRST + DONE, True)
+        async with asyncio.timeout(5):
+            assert await silent.read() == b"", "nothing was asked on it in a while"
+
+
+@dataclass
+class Gated(FakeCall):
+    """Says no more after its first chunk until it may."""
+
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def read(self) -> bytes:
+        if self._at == 1:
+            await self.gate.wait()
+        return await super().read()
+
+
+async def test_a_signal_hurries_who_is_leaving() -> None:
+    scene, taken = await stage(ok(FIRST, HANG)).with_key(), bind("127.0.0.1", 0)
+    async with (
+        served(application_of(scene), taken, 0.1) as server,
+        connected(taken.getsockname()[1]) as (reader, writer),
+    ):
+        writer.write(request())
+        await reader.readuntil(FIRST)
+        server.leave(3600)
+        await asyncio.sleep(0.3)
+        server.handle_exit(signal.SIGTERM, None)
+        server._captured_signals.clear()  # or else it would be raised again at the end
+        async with asyncio.timeout(5):
+            assert b"stopping" in await reader.read()
+    assert scene.records()[0].ending is Ending.GATEWAY_FAILED
+
+
+async def test_who_waits_in_the_socket_of_one_that_is_not_there_is_served_too() -> None:
+    own = bind("127.0.0.1", 0, shared=True)
+    with bind("127.0.0.1", own.getsockname()[1], shared=True) as other:
+        other.listen()
+        scene = stage(*(ok(FIRST, DONE) for _ in range(24)))
+        async with served(application_of(scene), own, looked_into=[other]):
+            port = other.getsockname()[1]
+            answers = await asyncio.gather(*(asyncio.to_thread(ask, port) for _ in range(24)))
+        assert answers == [(200, FIRST + DONE)] * 24

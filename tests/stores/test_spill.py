@@ -1,10 +1,11 @@
 import logging
+import threading
 from pathlib import Path
 
 import pytest
 
 from headgate.ledger.commands import Capture, Expire, Void
-from headgate.stores.spill import Spilled, remove_spill, spill, spill_path, spilled
+from headgate.stores.spill import Spilled, alone, remove_spill, spill, spill_path, spilled
 from tests.stores.examples import a_record
 
 
@@ -52,3 +53,23 @@ def test_what_is_no_object_is_no_record(database: Path, caplog: pytest.LogCaptur
     spill_path(database).write_bytes(b'[1]\n\n\xff\xfe\nnull\n{"command": "place"}\n{"command": "void", "shoe": 1}\n')
     assert spilled(database).empty
     assert len(caplog.messages) == 5
+
+
+def test_what_one_process_spills_while_another_reads_is_not_lost(database: Path) -> None:
+    """Two of one database: one begins, and reads and removes; the other stops, and spills in between."""
+    spill(database, Spilled((a_record("ex_1"),)))
+    begun = threading.Event()
+
+    def stops() -> None:
+        begun.set()
+        with alone(database):
+            spill(database, Spilled((a_record("ex_2"),)))
+
+    other = threading.Thread(target=stops)
+    with alone(database):
+        assert [record.exchange_id for record in spilled(database).records] == ["ex_1"]
+        other.start()
+        begun.wait()
+        remove_spill(database)
+    other.join()
+    assert [record.exchange_id for record in spilled(database).records] == ["ex_2"]

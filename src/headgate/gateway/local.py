@@ -1,5 +1,6 @@
 """What the gateway answers by itself: is it there, is it well, which models does it know. These are no exchanges."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,6 +70,9 @@ class LocalAnswers:
         if running is not None and running.admission.holder.is_same(holder):
             return _json(202, {"exchange_id": exchange_id, "status": "running"}, (b"retry-after", b"1"))
         record = self._live.record(exchange_id) or await self._log.find(exchange_id)
+        if record is None:  # of another process perhaps, and on its way to the disk
+            await asyncio.sleep(_SOON_SECONDS)
+            record = await self._log.find(exchange_id)
         if record is None or (record.key, record.key_id) != (holder.name, holder.key_id):
             raise NotFound("No exchange of that id was made with this key, or it is not on record yet.")
         return _json(200, record.as_json())
@@ -111,6 +115,8 @@ class LocalAnswers:
 
 
 _EXCHANGES = "/exchanges/"
+_SOON_SECONDS = 0.1
+"""Until a record that is settled can be read: a transaction gathers for 10 ms."""
 
 
 def _may_use(holder: Holder, model: str, deployment: str) -> bool:

@@ -17,13 +17,16 @@ from headgate.net.server import bind
 class Listener:
     """Serves an ASGI application over HTTP at an address."""
 
-    def __init__(self, application: Asgi, host: str, port: int, *, last_seconds: float = 1.0) -> None:
-        """`last_seconds`: how long a stop waits for answers that are being given."""
+    def __init__(
+        self, application: Asgi, host: str, port: int, *, last_seconds: float = 1.0, shared: bool = False
+    ) -> None:
+        """`last_seconds`: how long a stop waits for answers that are being given. Other processes may share a port."""
         self._config = uvicorn.Config(
             application, lifespan="off", log_config=None, access_log=False, server_header=False, proxy_headers=False
         )
         self._address = (host, port)
         self._last_seconds = last_seconds
+        self._shared = shared
         self._state = ServerState()
         self._server: asyncio.Server | None = None
 
@@ -37,7 +40,7 @@ class Listener:
 
     async def open(self) -> None:
         """Listen. Raises ConfigError if the address cannot be had."""
-        taken = bind(*self._address)
+        taken = bind(*self._address, shared=self._shared)
         self._config.load()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(

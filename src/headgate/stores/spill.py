@@ -4,10 +4,12 @@ Records, and the commands that resolve holds. The next start reads them in and r
 row under the names of its columns; a command's, its fields with its name.
 """
 
+import fcntl
 import json
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,14 @@ class Spilled:
 def spill_path(database: Path) -> Path:
     """Where what belongs to a database is spilled."""
     return database.with_name(database.name + ".spill.jsonl")
+
+
+@contextmanager
+def alone(database: Path) -> Iterator[None]:
+    """No other process of one database spills, or reads and removes what was spilled, meanwhile. Raises OSError."""
+    with database.with_name(database.name + ".spill.lock").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def spill(database: Path, left: Spilled) -> None:

@@ -29,7 +29,7 @@ from headgate.records import Record, exchange_of
 from headgate.stores.file_sqlite import SqliteFile, Task
 from headgate.stores.queries import Reader
 from headgate.stores.rollups_sqlite import Pace
-from headgate.stores.spill import Spilled, remove_spill, spill, spill_path, spilled
+from headgate.stores.spill import Spilled, alone, remove_spill, spill, spill_path, spilled
 
 _log = logging.getLogger("headgate.records")
 
@@ -318,7 +318,8 @@ class Writer:
 
     def _spill(self, left: Spilled) -> None:
         try:
-            spill(self._path, left)
+            with alone(self._path):
+                spill(self._path, left)
         except OSError as error:
             _log.error(
                 "%s are lost: they could be written neither to %s nor beside it (%s): %s",
@@ -365,15 +366,21 @@ def _opened(path: Path) -> SqliteFile:
             path.parent.mkdir(parents=True, exist_ok=True)
             file = SqliteFile(path)
             undo.callback(file.close)
-            left = spilled(path)
-            if not left.empty:
-                _replay(file, left)
-                _log.warning("%s that an earlier stop had spilled are now in %s", left, path)
-            remove_spill(path)
+            if spill_path(path).exists():
+                with alone(path):
+                    _read_in(file, path)
         except (sqlite3.Error, OSError) as error:
             raise ConfigError(f"{path}: cannot be opened as the record store: {error}.") from error
         undo.pop_all()
     return file
+
+
+def _read_in(file: SqliteFile, path: Path) -> None:
+    left = spilled(path)
+    if not left.empty:
+        _replay(file, left)
+        _log.warning("%s that an earlier stop had spilled are now in %s", left, path)
+    remove_spill(path)
 
 
 def _replay(file: SqliteFile, left: Spilled) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Seque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from prometheus_client import GCCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder, gzip_accepted
@@ -18,12 +18,14 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from headgate.access.keys import Keys
 from headgate.errors import HeadgateError
+from headgate.telemetry.merging import Labelled, merged
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _PAUSE_SECONDS = 1.0
+_QUESTION = "metrics"
 _LEVEL = 3
 """Of compression: beyond it a scrape takes longer and is hardly smaller."""
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
@@ -68,14 +70,40 @@ class Readers:
         return False
 
 
+class Company(Protocol):
+    """Other processes on the same port, of whom whoever asks one is told too."""
+
+    @property
+    def number(self) -> int:
+        """This process's own."""
+
+    async def open(self) -> None:
+        """Answer from now on."""
+
+    async def aclose(self) -> None:
+        """Answer no more."""
+
+    def answer(self, question: str, answer: Callable[[str], Awaitable[bytes]]) -> None:
+        """How this process answers a question of theirs, given its detail."""
+
+    async def ask(self, question: str, detail: str = "") -> list[bytes]:
+        """What they answer."""
+
+
 class Page:
     """The ASGI application. There is nothing below it and nothing beside it."""
 
-    def __init__(self, families: Collector, readers: Readers) -> None:
-        self._registry = CollectorRegistry()
-        self._registry.register(families)
-        ProcessCollector(registry=self._registry)
-        GCCollector(registry=self._registry)
+    def __init__(self, families: Collector, readers: Readers, company: Company | None = None) -> None:
+        """In company, samples are labelled with the number of their process, and those of all are shown."""
+        self._registry = registry = CollectorRegistry()
+        registry.register(families)
+        ProcessCollector(registry=registry)
+        GCCollector(registry=registry)
+        self._company = company
+        if company is not None:
+            self._registry = CollectorRegistry()
+            self._registry.register(Labelled(registry, {"worker": str(company.number)}))
+            company.answer(_QUESTION, self._own)
         self._readers = readers
         self._thread = ThreadPoolExecutor(1, "headgate-metrics")
 
@@ -100,16 +128,25 @@ class Page:
             await self._show(headers, send)
 
     async def _show(self, headers: Sequence[tuple[bytes, bytes]], send: Send) -> None:
-        encode, content_type = choose_encoder(_value(headers, b"accept"))
+        accept = _value(headers, b"accept")
+        _, content_type = choose_encoder(accept)
         zipped = gzip_accepted(_value(headers, b"accept-encoding"))
+        others = None if self._company is None else asyncio.ensure_future(self._company.ask(_QUESTION, accept))
+        pages = [await self._own(accept)]
+        pages += [] if others is None else await others
 
-        def render() -> bytes:
-            text = encode(self._registry)
+        def whole() -> bytes:
+            text = merged(pages)
             return gzip.compress(text, _LEVEL) if zipped else text
 
-        body = await asyncio.get_running_loop().run_in_executor(self._thread, render)
+        body = await asyncio.get_running_loop().run_in_executor(self._thread, whole)
         encoding = [(b"content-encoding", b"gzip")] if zipped else []
         await _answer(send, 200, body, *encoding, kind=(b"content-type", content_type.encode()))
+
+    async def _own(self, accept: str) -> bytes:
+        """This process's page, in the format for who accepts that."""
+        encode, _ = choose_encoder(accept)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, encode, self._registry)
 
     def close(self) -> None:
         """Let the thread end."""
