@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import random
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from headgate.ledger.entries import AccountKind, EntryKind
 from headgate.net.server import bind
 from headgate.providers import registry
 from headgate.providers.base import Deployment, Secret
-from headgate.records import Ending, Record, Settled, hold_id_of
+from headgate.records import Ending, Record, Settled, exchange_of, hold_id_of
 from headgate.routing.aliases import Alias, Choose, Target, Tier
 from headgate.sections import LimitsSection
 from headgate.testing.upstream import (
@@ -35,7 +37,7 @@ from headgate.testing.upstream import (
     head,
     response,
 )
-from tests.e2e.books import ACCOUNT, GatewayProcess, fill, opened
+from tests.e2e.books import ACCOUNT, MODEL, GatewayProcess, Witness, ask, audited, fill, opened, price
 from tests.e2e.books import key_text as books_key
 from tests.e2e.raw import RawClient, post
 from tests.e2e.running import ACCESS_SECRET, CREDENTIAL, Running, WatchedLog, serving
@@ -441,7 +443,8 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return postgres.dsn()
 
 
-async def test_a_gateway_killed_in_the_second_attempt_leaves_nothing_open(database: str, tmp_path: Path) -> None:
+async def test_a_gateway_killed_in_the_second_attempt_leaves_nothing_open(tmp_path: Path) -> None:
+    database = str(tmp_path / "books.db")
     async with opened(database) as store:
         await fill(store, credit_nanos=10**12, keys=[1])
     async with ScriptedUpstream(refuses(500)) as first, ScriptedUpstream(stalls) as second:
@@ -470,3 +473,50 @@ async def test_a_gateway_killed_in_the_second_attempt_leaves_nothing_open(databa
         account = await store.account(ACCOUNT)
         assert account is not None
         assert (account.held_nanos, 10**12 - account.posted_nanos) == (0, record.bill.charge_nanos)
+
+
+async def test_kills_under_load_leave_exact_books(database: str, tmp_path: Path) -> None:
+    """Every request is refused once before it is answered, and the gateway dies in the middle of them, twice."""
+    chance, witness = random.Random(7), Witness(chunks=8)
+    async with opened(database) as store:
+        await fill(store, credit_nanos=10**15, keys=range(90))
+    async with ScriptedUpstream(refuses(500)) as first, ScriptedUpstream(witness.handle) as second:
+        gateway = GatewayProcess(tmp_path, first.url, database)
+        settings = MODELS.format(other=second.url).replace("models.smart", f'models."{MODEL}"')
+        gateway._config.write_text(gateway._config.read_text() + settings)
+        for kill in range(3):
+            await gateway.start()
+            numbers = range(kill * 30, (kill + 1) * 30)
+            load = [asyncio.create_task(_later(gateway.port, n, chance.uniform(0, 0.5))) for n in numbers]
+            if kill < 2:
+                await asyncio.sleep(chance.uniform(0.2, 0.6))
+                await gateway.kill()
+            await asyncio.gather(*load)
+        async with asyncio.timeout(60), opened(database) as store:
+            while await store.open_holds():
+                await asyncio.sleep(0.1)
+        await gateway.stop()
+    async with opened(database) as store:
+        books = await audited(store)
+        records = {record.exchange_id: record for _, record in await store.arrived(0, 1_000)}
+    took: dict[str, int] = {}
+    for book in (book for own in books.values() for book in own):
+        exchange_id = exchange_of(book.hold.hold_id)
+        took[exchange_id] = took.get(exchange_id, 0) + book.captured
+    for exchange_id, nanos in took.items():
+        record = records.get(exchange_id)
+        assert nanos == (record.bill.charge_nanos if record is not None else 0), exchange_id
+    endings = Counter(record.ending for record in records.values())
+    assert endings[Ending.COMPLETE] >= 20, "the last load ran undisturbed"
+    assert endings[Ending.GATEWAY_DIED] > 0, "no kill hit a running exchange"
+    answered = [record for record in records.values() if record.ending is Ending.COMPLETE]
+    assert {tuple(attempt.provider for attempt in record.attempts) for record in answered} <= {
+        ("openai", "other"), ("other",),
+    }  # fmt: skip
+    assert {record.bill.charge_nanos for record in answered} == {price(witness.chunks)}
+    assert len(took) - len(records.keys() & took.keys()) <= 1, "between two holds there is hardly a moment"
+
+
+async def _later(port: int, n: int, delay: float) -> None:
+    await asyncio.sleep(delay)
+    await ask(port, n)
