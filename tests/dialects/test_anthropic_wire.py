@@ -82,6 +82,13 @@ def figures(reading: Reading) -> tuple[Basis, int | None, int | None]:
 REPORTED, PARTIAL = Basis.REPORTED, Basis.PARTIAL
 
 
+def test_a_stop_that_breaks_off_is_no_end() -> None:
+    before, stop = events(start(), text("hi"), delta(5)), events(STOP)
+    for cut in range(len(stop) - 2):
+        assert read("anthropic.messages", [before + stop[:cut]]).terminal_evidence is None, stop[:cut]
+    assert read("anthropic.messages", [before + stop[:-2]]).terminal_evidence == "message_stop"
+
+
 @pytest.mark.parametrize(
     ("stream", "figure", "anomalies"),
     [

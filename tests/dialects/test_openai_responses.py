@@ -98,6 +98,17 @@ def test_no_terminal_is_an_estimate_and_not_zero() -> None:
     assert (reading.response_id, reading.served_model) == ("resp_1", "m")
 
 
+def test_a_terminal_that_breaks_off_is_no_end() -> None:
+    """Its name comes first; what it reports, and that the answer is whole, only with its last byte."""
+    before, last = events(CREATED, DELTA), events(event("completed", response=response(usage=used(5, 2))))
+    for cut in range(len(last) - 2):
+        for ended in (False, True):
+            reading = read("openai.responses", [before + last[:cut]], ended=ended)
+            assert (reading.basis, reading.terminal_evidence) == (Basis.ESTIMATED, None), last[:cut]
+    reading = read("openai.responses", [before + last[:-2]])
+    assert (*figures(reading), reading.terminal_evidence) == (Basis.REPORTED, 5, 2, "response.completed")
+
+
 def test_a_terminal_that_is_sent_again_changes_nothing() -> None:
     last = event("completed", response=response(usage=used(5, 2)))
     once, twice = events(CREATED, last), events(CREATED, last, last)

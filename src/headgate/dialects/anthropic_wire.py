@@ -95,7 +95,7 @@ class MessagesTally(Tally):
             return
         if name not in _KNOWN:
             name = self._name(frame)
-        if name == b"message_stop":
+        if name == b"message_stop" and _TYPED.read(data) is not None:  # not one that breaks off
             self._seen.terminal = "message_stop"
         elif name in _KNOWN or name == b"error" or b'"error"' in data:
             event = _EVENT.read(data)

@@ -136,8 +136,11 @@ class ResponsesTally(Tally):
         return typed.type.encode() if typed is not None and typed.type else frame.event
 
     def _end(self, name: str, data: bytes) -> None:
+        """Take a terminal event. One that breaks off has named the end and does not hold it: it is none."""
+        if not self._take_event(data):
+            return
         self._seen.terminal = name
-        if self._take_event(data) and name == "response.failed" and self._seen.error is None:
+        if name == "response.failed" and self._seen.error is None:
             self._seen.error = name
 
     def _take_event(self, data: bytes, *, is_error: bool = False) -> bool:
