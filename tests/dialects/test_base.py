@@ -1,4 +1,5 @@
 import gzip
+import json
 
 import pytest
 
@@ -123,3 +124,24 @@ def test_the_ask_gives_the_input_estimate() -> None:
 def test_a_model_is_set_by_splicing() -> None:
     body = b'{ "n": 1.0, "model" : "groq/m\\u00e9", "seed": 12345678901234567890 }'
     assert DIALECT.with_model(body, 'm"é') == '{ "n": 1.0, "model" : "m\\"é", "seed": 12345678901234567890 }'.encode()
+
+
+def counted(number: int) -> bytes:
+    """A chunk with the running usage, as some providers send it with every one."""
+    usage = {"prompt_tokens": 10, "completion_tokens": number, "total_tokens": 10 + number}
+    said = {"id": "a", "choices": [{"index": 0, "delta": {"content": "word "}}], "usage": usage}
+    return b"data: " + json.dumps(said).encode() + b"\n\n"
+
+
+def test_a_body_that_ends_within_a_frame_has_not_ended() -> None:
+    """Where HTTP tells no length, a connection that closes in the middle looks like the end."""
+    body = counted(1) + counted(2)
+    for cut in range(len(body)):
+        reading = read("openai.chat", [body[:cut]])
+        within = cut not in {0, len(counted(1))} and not body[cut:].startswith((b"\n\n", b"\n"))
+        assert (reading.basis is Basis.REPORTED) == (reading.usage.output_tokens is not None and not within), cut
+    zipped = gzip.compress(body * 20, mtime=0)
+    for cut in range(20, len(zipped) + 1):
+        meter = DIALECT.meter(Answer(200, content_encoding="gzip"))
+        meter.feed(zipped[:cut])
+        assert (meter.finish(ended=True).basis is Basis.REPORTED) == (cut == len(zipped)), cut

@@ -223,3 +223,14 @@ def test_a_zstd_window_beyond_the_standard_is_refused() -> None:
 
 def test_a_body_of_nothing_decodes_to_nothing() -> None:
     assert decompress(b"", "gzip", limit=10) == b""
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "gzip, gzip"])
+def test_it_tells_whether_the_encoding_has_ended(coding: str) -> None:
+    data = zlib.compress(b"word " * 50) if coding == "deflate" else gzip.compress(b"word " * 50)
+    data = gzip.compress(data) if coding == "gzip, gzip" else data
+    for cut in range(1, len(data) + 1):
+        watching = inflater(coding)
+        assert watching is not None
+        assert b"".join(watching.feed(data[:cut])) == b"word " * 50 or cut < len(data)
+        assert watching.whole == (cut == len(data))

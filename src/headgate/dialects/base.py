@@ -274,12 +274,18 @@ class Meter:
         return with_estimate(self._tally.reading(ended=False), self._input_bytes)
 
     def finish(self, *, ended: bool) -> Reading:
-        """The reading. `ended` says that the body came to its clean end; call once, when no more bytes will come."""
+        """The reading. `ended` says that the body came to its clean end; call once, when no more bytes will come.
+
+        A body that ends within a frame has not, however well its connection closed: where HTTP tells no length, a
+        connection that breaks may look like the end.
+        """
         framing = self._framing
         anomalies: dict[str, int] = {}
         if framing is not None:
-            for frame in framing.end():
+            rest = framing.end()
+            for frame in rest:
                 self._take(frame)
+            ended = ended and not (framing.unterminated and not _are_json(rest))
             if framing.oversize:
                 anomalies["frame_over_bound"] = framing.oversize
             if framing.corrupt:
@@ -288,11 +294,23 @@ class Meter:
                 anomalies["unterminated_frame"] = 1
         elif self._head.strip(_SPACE):  # too little to tell what it would have been
             anomalies["unterminated_frame"] = 1
-        if self._inflate is not None and self._inflate.failed:
-            anomalies["undecodable_encoding"] = 1
+        if self._inflate is not None:
+            ended = ended and (self._inflate.whole or self._inflate.failed)
+            if self._inflate.failed:
+                anomalies["undecodable_encoding"] = 1
         reading = self._tally.reading(ended=ended)
         reading = replace(reading, anomalies={**reading.anomalies, **anomalies})
         return reading if self._status >= 400 else with_estimate(reading, self._input_bytes)
+
+
+def _are_json(frames: Sequence[Frame]) -> bool:
+    """Whether the last frames lack nothing but their end, as the last one of a well-meant stream may."""
+    try:
+        for frame in frames:
+            json.loads(frame.data)
+    except (ValueError, RecursionError):
+        return False
+    return bool(frames)
 
 
 def framing_of(head: bytes) -> Framing | None:

@@ -181,6 +181,11 @@ class Inflate:
             self._stages = []
             self.failed = True
 
+    @property
+    def whole(self) -> bool:
+        """Whether what came so far ends where the encoding does."""
+        return all(stage.whole for stage in self._stages)
+
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """What the chunk decodes to, in pieces of at most PIECE_BYTES. Never raises; decodes as it is iterated."""
         if self.failed:
