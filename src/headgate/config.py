@@ -35,6 +35,7 @@ from headgate.sections import (
     LimitsSection,
     LogSection,
     MetricsSection,
+    ModelSection,
     PricesSection,
     ProviderSection,
     RetentionSection,
@@ -352,20 +353,25 @@ def _parse(path: Path, env: Mapping[str, str]) -> File:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: expected TOML: {error}") from error
     table = _fill_in(table, env, str(path), ())
-    providers = table.pop("providers", {})
-    if not isinstance(providers, dict):
-        raise ConfigError(f"{path}: `providers`: expected tables, [providers.NAME]")
-    sections = {
-        name: _convert(value, ProviderSection, f"{path}: `providers.{name}`") for name, value in providers.items()
-    }
-    return msgspec.structs.replace(_convert(table, File, str(path)), providers=sections)
+    providers = _sections(table, "providers", ProviderSection, path)
+    models = _sections(table, "models", ModelSection, path)
+    return msgspec.structs.replace(_convert(table, File, str(path)), providers=providers, models=models)
+
+
+def _sections(table: dict[str, Any], key: str, shape: type[_Shape], path: Path) -> dict[str, _Shape]:
+    """The sections [key.NAME], taken out of the table: what is wrong in one is told with its name."""
+    sections = table.pop(key, {})
+    if not isinstance(sections, dict):
+        raise ConfigError(f"{path}: `{key}`: expected tables, [{key}.NAME]")
+    return {name: _convert(value, shape, f"{path}: `{key}.{name}`") for name, value in sections.items()}
 
 
 def _convert(value: Any, shape: type[_Shape], where: str) -> _Shape:
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
-        known = ", ".join(f.name for f in msgspec.structs.fields(shape)) if "unknown field" in str(error) else ""
+        outermost = "unknown field" in str(error) and " - at " not in str(error)
+        known = ", ".join(f.name for f in msgspec.structs.fields(shape)) if outermost else ""
         raise ConfigError(f"{where}: {error}" + (f"; known are {known}" if known else "")) from error
 
 

@@ -14,13 +14,15 @@ from headgate.routing.health import Health, Phase
 from .fakes import deployment
 
 A, B = Target(deployment("openai"), "m"), Target(deployment("groq"), "m")
+OWN = Target(deployment("openai", client_keys=True), "m")
 S = 1_000_000_000
 
 
 def spare(health: Health, *targets: Target, last_word: bool = True, now: int = 0) -> Spare:
     alias = Alias("smart", tuple(Tier((target,)) for target in targets or (A, B)))
     candidates = candidates_for(alias, "openai.chat", Ask(), health, chance="x")
-    return Spare(Opening("ex_1", 0, 0, lambda: now), candidates, A, lambda: 0, last_word=last_word)
+    target = (targets or (A,))[0]
+    return Spare(Opening("ex_1", 0, 0, lambda: now), candidates, target, lambda: 0, last_word=last_word)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,20 @@ def test_the_last_of_a_limit_is_heeded_before_it_refuses() -> None:
         assert not it.heard(Head(200, headers))
         it.ended(Ending.COMPLETE)
     assert health.cooling(0) == {A.key: 4 * S}
+
+
+def test_a_limit_of_a_clients_own_account_is_no_ones_else() -> None:
+    health = Health()
+    with spare(health, OWN, B) as it:
+        headers = [
+            (b"retry-after", b"9"),
+            (b"x-ratelimit-remaining-requests", b"0"),
+            (b"x-ratelimit-reset-requests", b"4s"),
+        ]
+        assert it.heard(Head(429, headers)), "another may have room for it"
+        it.ended(Ending.REFUSED)
+    assert health.cooling(0) == {}
+    assert health.of(OWN.key).failures == 0
 
 
 def test_the_last_of_all_is_told() -> None:

@@ -69,6 +69,10 @@ def test_targets_and_fallbacks_are_tiers_in_order() -> None:
             {"a": Model(fallbacks=("b",)), "b": Model(fallbacks=("c",)), "c": Model(fallbacks=("a",))},
             "a: expected fallbacks without a circle, not a -> b -> c -> a",
         ),
+        (
+            {"a": Model((Written("eu", weight=2), Written("eu")))},
+            "a: expected each target once; `weight` says how much",
+        ),
         ({"a": Model(targets=())}, "a: expected a name and at least one target"),
         ({" ": Model()}, "expected a name and at least one target"),
         ({"a": Model(), "A": Model()}, "names that differ in more than case"),

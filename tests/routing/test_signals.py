@@ -28,9 +28,9 @@ def test_statuses(status: int, helps: bool, failure: bool) -> None:
     assert signals.is_failure(status, own_credential=True) is failure
 
 
-@pytest.mark.parametrize("status", [401, 402, 403])
+@pytest.mark.parametrize("status", [401, 402, 403, 429])
 def test_a_clients_own_credential_says_nothing_of_others(status: int) -> None:
-    assert not signals.helps(status, own_credential=False)
+    assert signals.helps(status, own_credential=False) is (status == 429)
     assert not signals.is_failure(status, own_credential=False)
 
 

@@ -54,7 +54,7 @@ class Spare:
         own = not self._target.deployment.client_keys
         failed = signals.is_failure(head.status, own_credential=own)
         wait = signals.retry_after(head.headers, self._wall_ns()) if failed else None
-        if wait is None:
+        if wait is None and own:
             wait = signals.spent(head.headers, self._wall_ns())
         if not failed:
             self._health.answered(key, now, now - self._began_ns)

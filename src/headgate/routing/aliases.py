@@ -184,6 +184,9 @@ def _tiers(
     if name in above:
         raise ValueError(f"{above[0]}: expected fallbacks without a circle, not {' -> '.join((*above, name))}")
     draft = drafts[name]
+    targets = [(target.provider, target.model) for target in draft.targets]
+    if len(set(targets)) < len(targets):
+        raise ValueError(f"{name}: expected each target once; `weight` says how much it takes")
     tiers = [Tier(tuple(_target(name, target, known) for target in draft.targets), draft.choose)]
     for fallback in draft.fallbacks:
         if not isinstance(fallback, str):

@@ -16,6 +16,7 @@ _EPOCH_SECONDS, _EPOCH_MS = 1_000_000_000, 1_000_000_000_000
 _MOST_SECONDS = 366 * 86_400
 
 _TRY_AGAIN = frozenset({401, 402, 403, 408, 409, 425, 429})
+_LIMITED = 429
 _NO_FAULT = frozenset({409})
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 _UNITS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
@@ -36,7 +37,9 @@ def helps(status: int, *, own_credential: bool) -> bool:
 
 
 def is_failure(status: int, *, own_credential: bool) -> bool:
-    """Whether an answer speaks against the health of who gave it."""
+    """Whether an answer speaks against the health of who gave it. A limit of the client's own account does not."""
+    if status == _LIMITED and not own_credential:
+        return False
     return helps(status, own_credential=own_credential) and status not in _NO_FAULT
 
 
