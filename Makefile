@@ -6,7 +6,7 @@ LITELLM := litellm[proxy]==1.106.2
 AGENTS := @openai/codex@0.169.0 @anthropic-ai/claude-code@2.1.197
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types unit peers test-clients dashboard test-dashboard screenshots bench bench-pages fuzz crash crash-long clean
+.PHONY: run test lint types unit peers test-clients dashboard test-dashboard screenshots bench bench-pages fuzz crash crash-long two-hosts clean
 
 run: $(VENV)/.installed ## the main job: real recorded streams through a running gateway
 	$(BIN)/headgate demo
@@ -51,6 +51,9 @@ crash: $(VENV)/.installed-test ## kill -9 under load, then audit: five times on 
 
 crash-long: $(VENV)/.installed-test ## the same, fifty times
 	HEADGATE_KILLS=50 $(BIN)/pytest -s tests/e2e/test_crash.py
+
+two-hosts: $(VENV)/.installed-test ## two gateways in network namespaces on one PostgreSQL; needs root and iproute2
+	HEADGATE_TWO_HOSTS=netns $(BIN)/pytest -s tests/e2e/test_two_hosts.py
 
 fuzz: $(VENV)/.installed-test ## the fuzzers for a minute each
 	for target in fuzz/fuzz_*.py; do $(BIN)/python $$target --seconds 60 || exit 1; done

@@ -37,10 +37,10 @@ def price(chunks: int) -> int:
     return PROMPT_TOKENS * INPUT_NANOS + chunks * TOKENS_A_CHUNK * OUTPUT_NANOS
 
 
-def config(upstream: str, database: str, *, port: int, patience_seconds: float = 2.0) -> str:
+def config(upstream: str, database: str, *, port: int, patience_seconds: float = 2.0, host: str = "127.0.0.1") -> str:
     """A headgate.toml."""
     return f"""
-listen = "127.0.0.1:{port}"
+listen = "{host}:{port}"
 database = "{database}"
 [access]
 secret = "{SECRET}"
@@ -94,11 +94,25 @@ async def opened(database: str) -> AsyncIterator[Store]:
 class GatewayProcess:
     """`headgate serve` in a process of its own, which can be killed and started again."""
 
-    def __init__(self, folder: Path, upstream: str, database: str, *, patience_seconds: float = 2.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        upstream: str,
+        database: str,
+        *,
+        patience_seconds: float = 2.0,
+        host: str = "127.0.0.1",
+        within: Sequence[str] = (),
+    ) -> None:
+        """`within` is a command that runs it somewhere else, where `host` is an address of its own."""
         with bind("127.0.0.1", 0) as taken:
             self.port = taken.getsockname()[1]
+        self.host = host
+        self._within = within
         self._config = folder / f"headgate-{self.port}.toml"
-        self._config.write_text(config(upstream, database, port=self.port, patience_seconds=patience_seconds))
+        self._config.write_text(
+            config(upstream, database, port=self.port, patience_seconds=patience_seconds, host=host)
+        )
         self._log = folder / f"headgate-{self.port}.log"
         self._process: asyncio.subprocess.Process | None = None
 
@@ -122,7 +136,15 @@ class GatewayProcess:
         """Start, and wait until it listens."""
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "headgate", "serve", "--config", str(self._config), stdout=log, stderr=log
+                *self._within,
+                sys.executable,
+                "-m",
+                "headgate",
+                "serve",
+                "--config",
+                str(self._config),
+                stdout=log,
+                stderr=log,
             )
         async with asyncio.timeout(30):
             while not await self._answers():
@@ -131,7 +153,7 @@ class GatewayProcess:
 
     async def _answers(self) -> bool:
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            reader, writer = await asyncio.open_connection(self.host, self.port)
         except OSError:
             return False
         writer.write(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
@@ -229,7 +251,13 @@ class Answer:
 
 
 async def ask(
-    port: int, n: int, *, key: int | str | None = None, cap: int = 40, leave_after: int | None = None
+    port: int,
+    n: int,
+    *,
+    key: int | str | None = None,
+    cap: int = 40,
+    leave_after: int | None = None,
+    host: str = "127.0.0.1",
 ) -> Answer:
     """One request on a connection of its own. `leave_after`: reset it once so many bytes of the answer have come."""
     stream = n % 8 != 5
@@ -237,7 +265,7 @@ async def ask(
         "model": MODEL, "stream": stream, "max_tokens": cap, "messages": [{"role": "user", "content": "hi " * 100}],
     }).encode()  # fmt: skip
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection(host, port)
     except OSError:
         return Answer(0)
     try:
