@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import json
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from gzip import compress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from headgate.dialects.base import Dialect
 from headgate.errors import BadRequest, HeadgateError, RequestTimeout, TooLarge, UnsupportedEncoding
 from headgate.records import Ending
 from headgate.sections import LimitsSection
-from headgate.testing.upstream import ScriptedUpstream, response
+from headgate.testing.upstream import ScriptedUpstream, Step, chunk, head, response
 from tests.e2e.raw import Headers, RawClient, post
 from tests.e2e.running import Running, running_gateway
 from tests.e2e.streams import STREAMS
@@ -294,3 +294,24 @@ async def test_a_path_that_only_looks_odd_passes(stage: Stage) -> None:
     for path in paths:
         assert (await post(stage.gateway.port, path, b"{}")).status == 200
     assert [request.path for request in stage.upstream.requests] == [path.removeprefix("/p/openai") for path in paths]
+
+
+async def test_a_client_that_takes_nothing_is_left_and_its_provider_with_it() -> None:
+    def flood() -> Iterator[Step]:
+        yield head(content_type="text/event-stream")
+        while True:
+            yield chunk(b"data: {}\n\n" * 5000)
+
+    limits = LimitsSection(client_idle_seconds=0.3)
+    body = b'{"model": "gpt-4o-mini", "stream": true, "messages": []}'
+    async with (
+        ScriptedUpstream(lambda _: flood()) as upstream,
+        running_gateway(upstream.url, limits=limits) as gateway,
+        RawClient(gateway.port) as client,
+        asyncio.timeout(20),
+    ):
+        client.send("/v1/chat/completions", body, headers=[("x-provider", "openai")])
+        await client.read_until(lambda: client.head_came)
+        record = await gateway.log.of(client.headers["x-headgate-exchange-id"])
+        await upstream.until(lambda: upstream.playing == 0)
+    assert record.ending is Ending.CLIENT_LEFT

@@ -9,6 +9,7 @@ import pytest
 from websockets.frames import Opcode
 
 from headgate.gateway.socket import SocketClosed
+from headgate.net.http_protocol import ClientLimits, Config
 from headgate.net.websocket_server import AsgiSocket
 from tests.net.sockets import ACCEPT, UPGRADE, Talk, Talking, closing, echo, frame, read_frame, talking
 from tests.net.wire import MIB
@@ -258,3 +259,19 @@ async def test_the_scope_tells_the_path_as_it_came() -> None:
         scope = peer.app.scopes[0]
     assert (scope["path"], scope["raw_path"], scope["query_string"]) == ("/v1/responses", b"/v1/responses", b"a=%20b")
     assert [value for name, value in scope["headers"] if name == b"x-a"] == [b"1", b"2"]
+
+
+async def test_who_takes_nothing_is_left_and_the_application_hears_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Config, "client_limits", ClientLimits(idle=0.2))
+    ended = asyncio.Event()
+
+    async def talk(socket: AsgiSocket) -> None:
+        await socket.accept(())
+        try:
+            while True:
+                await socket.send(b"x" * 65_536)
+        except SocketClosed:
+            ended.set()
+
+    async with upgraded(talk), asyncio.timeout(20):
+        await ended.wait()

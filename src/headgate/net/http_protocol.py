@@ -17,6 +17,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from headgate.errors import BadRequest, HeadersTooLarge, HeadgateError, RequestTimeout
+from headgate.net.stall import Stall
 
 MAX_HEAD_BYTES = 64 * 1024
 """Bound on bytes in a row that carry no body: the head, a chunk's extensions, the trailers. nginx takes 32 KiB."""
@@ -48,6 +49,11 @@ class Config(uvicorn.Config):
     client_limits = ClientLimits()
 
 
+def client_limits(config: uvicorn.Config) -> ClientLimits:
+    """Those of our configuration; of a foreign one, ours by default."""
+    return getattr(config, "client_limits", Config.client_limits)
+
+
 class _Wait(Enum):
     """What of the client's is waited for."""
 
@@ -61,12 +67,10 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def __init__(self, config: uvicorn.Config, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)
-        self._limits = getattr(config, "client_limits", ClientLimits())
+        self._limits = client_limits(config)
         self._wait: _Wait | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._stalled: asyncio.TimerHandle | None = None
-        self._untaken = 0
-        """Bytes that the client had not taken when it was last looked at."""
+        self._stall = Stall(self._limits.idle)
         self._bare = 0
         """Bytes in a row that carry no body."""
         self._in_head = False
@@ -81,7 +85,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """No timer outlives the connection."""
         self._await(None)
-        self.resume_writing()
+        self._stall.end()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -141,14 +145,12 @@ class GuardedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The client takes less than it is sent."""
         super().pause_writing()
-        self._look_again()
+        self._stall.begin(self.transport)
 
     def resume_writing(self) -> None:
         """The client has caught up."""
         super().resume_writing()
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
+        self._stall.end()
 
     def linger(self) -> None:
         """Say nothing more, and close once the client has read what was said, or has had its time for that."""
@@ -235,17 +237,6 @@ class GuardedProtocol(HttpToolsProtocol):
         elif wait is _Wait.HEAD:
             self._refuse(RequestTimeout("The request's head did not come in time."))
         else:
-            self.transport.abort()
-
-    def _look_again(self) -> None:
-        self._untaken = self.transport.get_write_buffer_size()
-        self._stalled = self.loop.call_later(self._limits.idle, self._look)
-
-    def _look(self) -> None:
-        if self.transport.get_write_buffer_size() < self._untaken:
-            self._look_again()
-        else:
-            self._stalled = None
             self.transport.abort()
 
 

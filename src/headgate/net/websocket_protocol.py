@@ -12,6 +12,8 @@ from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 from websockets.protocol import State
 
+from headgate.net.http_protocol import client_limits
+from headgate.net.stall import Stall
 from headgate.net.websocket_server import BREAK_EXTENSION
 
 _LAST = {"websocket.close", "websocket.http.response.body"}
@@ -24,6 +26,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     """The pong to the latest ping that came while the client took nothing (RFC 6455 section 5.5.3)."""
     _whole: bytearray | None = None
     """A fragmented message, from its second fragment on."""
+
+    def connection_made(self, transport: Any) -> None:
+        """The HTTP protocol hands over the connection."""
+        super().connection_made(transport)
+        self._stall = Stall(client_limits(self.config).idle)
 
     def shutdown(self) -> None:
         """The server stops: nothing, where uvicorn closes at once. The application closes its sockets in its time."""
@@ -85,8 +92,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         elif output:
             self._owed = output[-1]
 
+    def pause_writing(self) -> None:
+        """The client takes less than it is sent."""
+        super().pause_writing()
+        self._stall.begin(self.transport)
+
     def resume_writing(self) -> None:
         """The client takes again: it gets its pong."""
+        self._stall.end()
         super().resume_writing()
         owed, self._owed = self._owed, b""
         if owed and self.conn.state is State.OPEN:
@@ -116,6 +129,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """A connection that breaks without a close frame is 1006, where uvicorn says 1005."""
+        self._stall.end()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": CloseCode.ABNORMAL_CLOSURE, "reason": ""})
         super().connection_lost(exc)
 
