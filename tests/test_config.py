@@ -490,3 +490,11 @@ sticky = false
 def test_wrong_aliases_stop_the_start(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(told)):
         load(write(tmp_path, f"{MODELS}[models.a]\n{text}"), {})
+
+
+def test_the_example_of_the_documentation_is_taken_as_it_stands(tmp_path: Path) -> None:
+    text = Path(__file__).parent.parent.joinpath("docs/failover.md").read_text(encoding="utf-8")
+    example = text.split("```toml\n")[1].split("```")[0]
+    env = {"OPENAI_EU_KEY": "a-key", "OPENAI_US_KEY": "a-key", "GROQ_API_KEY": "a-key"}
+    smart, other = load(write(tmp_path, example), env).aliases
+    assert ([len(tier.targets) for tier in smart.tiers], other.name) == ([2, 1, 1], "open")

@@ -475,3 +475,19 @@ async def test_what_no_target_can_serve_is_refused_with_the_reasons() -> None:
     assert (client.status, record.ending) == (400, Ending.NEVER_SENT)
     assert "a/gpt-4o-mini has a context of 3 tokens" in json.loads(client.body)["error"]["message"]
     assert "b/gpt-5 does not stream" in json.loads(client.body)["error"]["message"]
+
+
+class Slow(MemoryStore):
+    """Others have their turn before it answers."""
+
+    async def submit(self, command: Command) -> Outcome:
+        await asyncio.sleep(0.001)
+        return await super().submit(command)
+
+
+async def test_of_many_at_once_one_is_the_probe() -> None:
+    there = await scene(*(good() for _ in range(5)), store=Slow()).with_key()
+    there.gateway.health.limited((A.name, "gpt-4o-mini"), 0, 1)
+    asked = (there.gateway.exchange(post("/v1/chat/completions", ASK, BEARER), FakeClient()) for _ in range(5))
+    await asyncio.gather(*asked)
+    assert sorted(str(record.provider) for record in there.records()) == ["a", "b", "b", "b", "b"]

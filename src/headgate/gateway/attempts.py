@@ -87,18 +87,21 @@ class Attempts:
         if isinstance(candidates, Route):
             return await self._attempt(await self._begun(candidates), client, None)
         following = candidates.next(self.opening.monotonic_ns())
-        while following is not None and await _waited(client, following.wait_ns):
+        while following is not None:
+            following = candidates.next(self.opening.monotonic_ns()) or following  # more may be known by now
+            if not await _waited(client, following.wait_ns):
+                break
             target = following.target
             if self.running is not None and self.over is not None:
                 self._move_on(self.running, self.over)
-            try:
-                running = await self._begun(Route(target.deployment, target.model))
-            except HeadgateError:
-                if self._kept is None:
-                    raise
-                break
-            spare = Spare(self.opening, candidates, target, self.parts.wall_ns, last_word=self._kept is None)
-            forwarded = await self._attempt(running, client, spare)
+            with Spare(self.opening, candidates, target, self.parts.wall_ns, last_word=self._kept is None) as spare:
+                try:
+                    running = await self._begun(Route(target.deployment, target.model))
+                except HeadgateError:
+                    if self._kept is None:
+                        raise
+                    break
+                forwarded = await self._attempt(running, client, spare)
             if not forwarded.untold:
                 return forwarded
             following = None if client.gone else spare.following
@@ -133,9 +136,8 @@ class Attempts:
         conclude = partial(parts.conclude, running)
         if spare is None:
             return await parts.forwarder.forward(running, client, conclude, clearance)
-        with spare:
-            forwarded = await parts.forwarder.forward(running, client, conclude, clearance, spare)
-            spare.ended(forwarded.ending)
+        forwarded = await parts.forwarder.forward(running, client, conclude, clearance, spare)
+        spare.ended(forwarded.ending)
         if not forwarded.untold:
             return forwarded
         self.over = forwarded if forwarded.appraisal is not None else await conclude(forwarded)

@@ -18,7 +18,10 @@ _WELL = frozenset({Ending.COMPLETE, Ending.INCOMPLETE, Ending.REFUSED})
 
 
 class Spare:
-    """What may come after one attempt at one target. The attempt runs within it."""
+    """What may come after one attempt at one target.
+
+    The attempt runs within it, from before its hold is placed: so of many requests at once, one is a probe.
+    """
 
     def __init__(
         self, opening: Opening, candidates: Candidates, target: Target, wall_ns: Callable[[], int], *, last_word: bool
