@@ -10,6 +10,7 @@ from headgate.access.keys import Keys
 from headgate.admin.bookkeeping import Bookkeeping, Since
 from headgate.admin.books import check_books
 from headgate.admin.dashboard import Dashboard
+from headgate.admin.fellows import Fellows
 from headgate.admin.onlookers import Onlookers
 from headgate.admin.snapshot import Snapshots
 from headgate.config import Settings, access_secret, dashboard_files
@@ -56,6 +57,10 @@ def build(
     live = Live()
     snapshots = Snapshots(live, node, time.time_ns)
     targets = TargetHealth()
+    fellows = None if company is None else Fellows(company, snapshots)
+    onlookers = Onlookers(snapshots.take if fellows is None else fellows.watch, time.time_ns)
+    if fellows is not None:
+        fellows.show(onlookers)
     standing = Standing(live, store, __version__, node, lambda: targets.cooling(time.monotonic_ns()))
     lasting = Lasting(
         store=store,
@@ -67,8 +72,8 @@ def build(
         settler=Settler(store),
         trails=Trails(store),
         targets=targets,
-        snapshots=snapshots,
-        onlookers=Onlookers(snapshots.take, time.time_ns),
+        take=snapshots.take if fellows is None else fellows.take,
+        onlookers=onlookers,
         books=Bookkeeping(partial(check_books, store), time.time_ns, time.monotonic_ns),
         since=Since(),
         telemetry=telemetry_of(settings, door, catalogue_of(settings), standing, log, company=company),

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -16,7 +17,7 @@ from headgate.admin.offer import Offer
 from headgate.admin.office import Office
 from headgate.admin.onlookers import Onlookers
 from headgate.admin.prices import price_of_from, prices_from
-from headgate.admin.snapshot import Snapshots
+from headgate.admin.snapshot import LiveView
 from headgate.audit.redaction import Redactor
 from headgate.audit.rules import Rule
 from headgate.config import Settings, catalogue_data, price_data
@@ -67,7 +68,8 @@ class Lasting:
     settler: Settler
     trails: Trails
     targets: TargetHealth
-    snapshots: Snapshots
+    take: Callable[[], Awaitable[LiveView]]
+    """A snapshot of what is under way."""
     onlookers: Onlookers
     books: Bookkeeping
     since: Since
@@ -211,7 +213,7 @@ def _sight(settings: Settings, lasting: Lasting, book: PriceBook, models: Models
         price_of_from(book, time.time_ns),
         lambda: lasting.targets.cooling(time.monotonic_ns()),
     )
-    return Sight(lasting.snapshots, lasting.onlookers, health, lasting.books, offer)
+    return Sight(lasting.take, lasting.onlookers, health, lasting.books, offer)
 
 
 def _admin(settings: Settings, lasting: Lasting, book: PriceBook, *, sight: Sight, deeds: Deeds) -> Asgi:

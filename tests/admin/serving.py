@@ -90,7 +90,7 @@ def a_sight(store: MemoryStore, clock: Clock, live: Live | None = None, second: 
         [("gpt-4o-mini", "main"), ("gpt-4o", "main"), ("main/a-model-of-mine", "main")],
         price_of_from(book, clock),
     )
-    return Sight(snapshots, onlookers, health, books, offer)
+    return Sight(snapshots.take, onlookers, health, books, offer)
 
 
 def some_deeds(log: AuditLog, clock: Callable[[], int] | None = None, patience_seconds: float = 30) -> Deeds:

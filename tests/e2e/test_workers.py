@@ -71,6 +71,15 @@ class Running:
         assert text.count("# TYPE headgate_exchanges_total counter") == 1
         return counts
 
+    async def under_way(self) -> int:
+        """Exchanges, as the live view has them."""
+        url = f"http://127.0.0.1:{self.gateway.port}/admin/v1/live"
+        own = {"authorization": "Bearer an admin key, long enough"}
+        async with aiohttp.ClientSession() as session, session.get(url, headers=own) as answer:
+            told = await answer.json()
+            assert len({each["exchange_id"] for each in told["exchanges"]}) == told["running"]
+            return int(told["running"])
+
     async def until(self, told: str) -> None:
         """It stands in the log."""
         async with asyncio.timeout(30):
@@ -89,7 +98,8 @@ async def running(folder: Path, database: str) -> AsyncIterator[Running]:
         await fill(store, credit_nanos=CREDIT_NANOS, keys=range(KEYS))
     async with ScriptedUpstream(witness.handle) as upstream:
         gateway = GatewayProcess(folder, upstream.url, database)
-        own = '[metrics]\nkey = "a key that reads metrics"\n[limits]\nhandover_seconds = 30\n'
+        admin = '[admin.keys]\nops = "an admin key, long enough"\n'
+        own = admin + '[metrics]\nkey = "a key that reads metrics"\n[limits]\nhandover_seconds = 30\n'
         gateway.write("workers = 2\n" + gateway.settings().replace("[limits]\n", own, 1))
         await gateway.start()
         made = Running(gateway, witness)
@@ -223,8 +233,11 @@ async def test_metrics_are_of_all_workers_and_a_reload_reaches_each(tmp_path: Pa
         async with asyncio.timeout(20):
             while on.gateway.log().count("the settings were read anew") < 2:
                 await asyncio.sleep(0.05)
-        streams = [asyncio.create_task(ask(on.gateway.port, n)) for n in range(80, 86)]
-        while len(on.witness.sent) < len(answers) + 6:
+        on.witness.held = frozenset(range(80, 86))
+        streams = [asyncio.create_task(ask(on.gateway.port, n)) for n in sorted(on.witness.held) if n != 85]
+        while len(on.witness.sent) < len(answers) + 5:
             await asyncio.sleep(0.01)
+        assert [await on.under_way() for _ in range(4)] == [5] * 4, "whichever worker is asked"
+        on.witness.go_on.set()
         await on.gateway.stop()
         assert all(answer.whole for answer in await asyncio.gather(*streams))

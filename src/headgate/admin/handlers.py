@@ -3,7 +3,7 @@
 The first line of each docstring stands in the OpenAPI document.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
@@ -22,7 +22,7 @@ from headgate.admin.passes import Passes
 from headgate.admin.prices import PriceFinder
 from headgate.admin.records import RecordReader, record_view
 from headgate.admin.signin import AdminKeys, Visit
-from headgate.admin.snapshot import Snapshots
+from headgate.admin.snapshot import LiveView
 from headgate.admin.terms import KeyTerms
 from headgate.admin.texts import nanos_from_usd
 from headgate.errors import NotFound
@@ -39,7 +39,8 @@ _LARGEST_INTEGER = 2**63 - 1
 class Sight:
     """What there is to see of a running gateway that no database knows."""
 
-    snapshots: Snapshots
+    take: Callable[[], Awaitable[LiveView]]
+    """Takes a snapshot of what is under way."""
     onlookers: Onlookers
     health: Health
     books: Bookkeeping

@@ -8,7 +8,8 @@ memory nor anybody's stream pays for him.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -24,10 +25,21 @@ SECOND = 1.0
 """Between two snapshots."""
 TOLD_PER_SECOND = 50
 """Ended exchanges that are told one by one; of the others only how many there were."""
+_GATHERED_NS = 5_000_000_000
+"""For so long what ends is gathered for another process that asks no more."""
 STALLED = 60
 """Snapshots that an onlooker may leave untaken before his place is another's."""
 _RETRY = b"retry: 2000\n\n"
 """Milliseconds after which a browser comes back (WHATWG HTML, server-sent events)."""
+
+
+@dataclass(slots=True)
+class _Gathering:
+    """What has ended, for those who look on at another process."""
+
+    until_ns: int = 0
+    ended: list[bytes] = field(default_factory=list)
+    skipped: int = 0
 
 
 class Onlookers:
@@ -44,6 +56,7 @@ class Onlookers:
         self._latest = b""
         self._told = 0
         self._skipped = 0
+        self._elsewhere: dict[str, _Gathering] = {}
         self._watch: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -52,13 +65,38 @@ class Onlookers:
 
     def saw(self, record: Record) -> None:
         """An exchange is over: tell it to whoever looks on."""
+        if not self._all and not self._elsewhere:
+            return
+        ended = msgspec.json.encode(record_view(record))
+        self._tell(ended)
+        for asker, gathering in list(self._elsewhere.items()):
+            if self._clock_ns() > gathering.until_ns:
+                del self._elsewhere[asker]
+            elif len(gathering.ended) < TOLD_PER_SECOND:
+                gathering.ended.append(ended)
+            else:
+                gathering.skipped += 1
+
+    def gathered(self, asker: str) -> tuple[list[bytes], int]:
+        """The records that ended since another process asked this, as JSON, and how many more; it will ask again."""
+        found = self._elsewhere.get(asker, _Gathering())
+        self._elsewhere[asker] = _Gathering(self._clock_ns() + _GATHERED_NS)
+        return found.ended, found.skipped
+
+    def pass_on(self, ended: Iterable[bytes], skipped: int) -> None:
+        """Tell of records that ended in another process."""
+        for each in ended:
+            self._tell(each)
+        self._skipped += skipped
+
+    def _tell(self, ended: bytes) -> None:
         if not self._all:
             return
         if self._told >= TOLD_PER_SECOND:
             self._skipped += 1
             return
         self._told += 1
-        event = _event(b"ended", msgspec.json.encode(record_view(record)))
+        event = _event(b"ended", ended)
         for onlooker in self._all:
             onlooker.tell(event)
 

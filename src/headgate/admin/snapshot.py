@@ -58,7 +58,7 @@ class ExchangeView(Struct, frozen=True, kw_only=True):
 
 
 class LiveView(Struct, frozen=True, kw_only=True):
-    """What is under way in this process: how many exchanges there are, and the newest of them."""
+    """What is under way here: how many exchanges there are, and the newest of them."""
 
     at: datetime
     node: str

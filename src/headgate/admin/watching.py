@@ -12,8 +12,8 @@ _SLICE = 25
 
 
 async def get_live(desk: Desk, _: Call) -> Answer:
-    """The exchanges under way in this process, the newest first; at most 200 of them are shown."""
-    return Answer(await desk.sight.snapshots.take())
+    """The exchanges under way in the processes on this port, the newest first; at most 200 of them are shown."""
+    return Answer(await desk.sight.take())
 
 
 async def watch_live(desk: Desk, call: Call) -> Events:
