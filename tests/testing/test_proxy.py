@@ -151,6 +151,20 @@ async def test_each_connection_has_its_own_faults() -> None:
     assert proxy.accepted == 4
 
 
+@pytest.mark.parametrize("turns", range(8))
+@on_each_loop
+async def test_a_connection_that_is_ended_as_it_begins_leaves_nothing(turns: int) -> None:
+    async with echo() as port, proxying(Proxy(), port) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        while not proxy.serving:
+            await asyncio.sleep(0)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await proxy.end_all()
+        assert await reader.read() == b""
+        await end(writer)
+
+
 @on_each_loop
 async def test_where_nobody_listens_the_connection_breaks() -> None:
     with closing(bind("127.0.0.1", 0)) as taken:

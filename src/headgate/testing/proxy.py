@@ -4,7 +4,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from enum import StrEnum
 from typing import Any, cast
 
@@ -161,9 +161,9 @@ class Passage:
             await _stopped(ways)
             await _end(near, far, failures[0] if failures else None)
         finally:
-            await _stopped(ways)
             near.drop()
             far.drop()
+            await _stopped(ways)
 
     async def _pass(self, sender: End, receiver: End, direction: Direction) -> None:
         """One direction. Raises OSError if an end breaks the connection, _OverError if it is over both ways."""
@@ -239,15 +239,14 @@ async def _stopped(tasks: Iterable["asyncio.Task[Any]"]) -> None:
 
 async def _connected(port: int, buffer: int | None) -> End:
     """A connection to a port of 127.0.0.1. Raises OSError."""
-    sock = socket.socket()
-    try:
+    with ExitStack() as on_failure:
+        sock = on_failure.enter_context(socket.socket())
         _bounded(sock, buffer)
         sock.settimeout(0)
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-        return End(*await asyncio.open_connection(sock=sock, limit=buffer or _LIMIT))
-    except OSError:
-        sock.close()
-        raise
+        end = End(*await asyncio.open_connection(sock=sock, limit=buffer or _LIMIT))
+        on_failure.pop_all()
+    return end
 
 
 def _bounded(sock: socket.socket, buffer: int | None) -> None:
@@ -260,9 +259,11 @@ async def proxying(proxy: Proxy, port: int) -> AsyncIterator[Proxy]:
     """The proxy before what listens at a port of 127.0.0.1."""
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(proxy.serve(End(reader, writer), port))
+        near = End(reader, writer)
+        task = asyncio.create_task(proxy.serve(near, port))
         proxy.serving.add(task)
         task.add_done_callback(proxy.serving.discard)
+        task.add_done_callback(lambda _: near.drop())  # also of one that is ended before it has begun
 
     taken = socket.socket()
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
