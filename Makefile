@@ -5,8 +5,10 @@ VENV := .venv
 LITELLM := litellm[proxy]==1.106.2
 AGENTS := @openai/codex@0.169.0 @anthropic-ai/claude-code@2.1.197
 BIN := $(VENV)/bin
+SOAK_SECONDS ?= 1800
+SOAK_STREAMS ?= 1000
 
-.PHONY: run test lint types unit peers test-clients dashboard test-dashboard screenshots bench bench-pages fuzz crash crash-long two-hosts clean
+.PHONY: run test lint types unit peers test-clients dashboard test-dashboard screenshots bench bench-pages fuzz faults soak crash crash-long two-hosts clean
 
 run: $(VENV)/.installed ## the main job: real recorded streams through a running gateway
 	$(BIN)/headgate demo
@@ -54,6 +56,12 @@ crash-long: $(VENV)/.installed-test ## the same, fifty times
 
 two-hosts: $(VENV)/.installed-test ## two gateways in network namespaces on one PostgreSQL; needs root and iproute2
 	HEADGATE_TWO_HOSTS=netns $(BIN)/pytest -s tests/e2e/test_two_hosts.py
+
+faults: $(VENV)/.installed-test ## five thousand exchanges over networks that fail, as hypothesis draws them
+	HEADGATE_PLAYS=5000 $(BIN)/pytest -s tests/faults/test_exchange.py
+
+soak: $(VENV)/.installed-test ## flat memory and exact books under load, a tenth of it misbehaving: half an hour
+	HEADGATE_SOAK_SECONDS=$(SOAK_SECONDS) HEADGATE_SOAK_STREAMS=$(SOAK_STREAMS) $(BIN)/pytest -s tests/faults/test_soak.py
 
 fuzz: $(VENV)/.installed-test ## the fuzzers for a minute each
 	for target in fuzz/fuzz_*.py; do $(BIN)/python $$target --seconds 60 || exit 1; done

@@ -117,6 +117,15 @@ class GatewayProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     @property
+    def arguments(self) -> list[str]:
+        """Of the interpreter."""
+        return ["-m", "headgate", "serve", "--config", str(self._config)]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return dict(os.environ)
+
+    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
@@ -136,15 +145,7 @@ class GatewayProcess:
         """Start, and wait until it listens."""
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self._within,
-                sys.executable,
-                "-m",
-                "headgate",
-                "serve",
-                "--config",
-                str(self._config),
-                stdout=log,
-                stderr=log,
+                *self._within, sys.executable, *self.arguments, env=self.environment, stdout=log, stderr=log
             )
         async with asyncio.timeout(30):
             while not await self._answers():
