@@ -7,6 +7,9 @@ trace.py       the trace that an exchange belongs to, as it comes in and goes on
 locate.py      which wire API a request speaks
 holder.py      who asks
 admit.py       a Request becomes an Admission, or is refused
+plan.py        who may serve it: a Route, or an alias's candidates
+attempts.py    one attempt after the other, each with a hold, until one has answered
+spare.py       whether a failure is told or another is tried, and what it says of health
 tariff.py      what an exchange may cost, costs, and is charged
 hold.py        money is set aside for an Admission, or it is refused
 headers.py     which headers pass, each way
@@ -14,9 +17,12 @@ forward.py     an Admission and a Route become a Forwarded: one attempt and its 
 habits.py      what deployments turned out not to take, and the look into a refusal that tells
 answering.py   the way back: the answer's head, body and end
 envelope.py    a document is held back until its cost can stand in its head
+holdback.py    the beginning of a stream, held back for a moment
+kept.py        a refusal that is kept while another target is tried
 relay.py       chunks on, unchanged, the meter watching
 answer.py      errors of the gateway's own
 appraise.py    a Reading becomes an Appraisal: its bill
+legs.py        the bills of several attempts, added up
 receipt.py     the bill, told to the client
 rates.py       where a key stands with its limits, told to the client
 settle.py      a hold is captured or voided, and the Record kept with it
