@@ -29,7 +29,7 @@ KEY = "an admin key, long enough"
 ENDLESS = "/live/events"
 """Its answer has no end; tests/e2e/test_live.py reads it."""
 
-EXAMPLES = 5
+EXAMPLES = 3
 """Drawn for each operation, beside those that cover what its types can be."""
 BOUNDED = "/series"
 """Takes no more than so many steps, which no schema can say."""

@@ -218,7 +218,7 @@ async def test_what_cannot_be_undone_is_refused_in_the_dialect(
     await refused(stage, answer, error, door.dialect)
 
 
-@pytest.mark.parametrize(("encoding", "size"), [("gzip", 200), ("deflate", 24), ("br", 24)])
+@pytest.mark.parametrize(("encoding", "size"), [("gzip", 100), ("deflate", 24), ("br", 24)])
 @pytest.mark.parametrize("kind", ["text/event-stream", "application/json"])
 async def test_a_bomb_in_an_answer_passes_and_takes_little_memory(encoding: str, kind: str, size: int) -> None:
     """The bytes are the client's; the meter looks into them no further than a frame may be long."""
@@ -300,7 +300,7 @@ async def test_a_client_that_takes_nothing_is_left_and_its_provider_with_it() ->
     def flood() -> Iterator[Step]:
         yield head(content_type="text/event-stream")
         while True:
-            yield chunk(b"data: {}\n\n" * 5000)
+            yield chunk(b": " + bytes(60_000) + b"\n\n")
 
     limits = LimitsSection(client_idle_seconds=0.3)
     body = b'{"model": "gpt-4o-mini", "stream": true, "messages": []}'

@@ -45,8 +45,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Inheritance class:DeprecationWarning"),  # google-genai's own affair
 ]
 
-OFTEN = TimeLimits(keep_alive=0.03)
-SILENCE = Pause(0.2)
+OFTEN = TimeLimits(keep_alive=0.02)
+SILENCE = Pause(0.12)
 COMMENT, BLANK = b": keep-alive\n", b"\r\n"
 
 FORMS = {
@@ -223,7 +223,7 @@ async def test_a_client_that_leaves_in_a_silence_is_cut(stage: Stage) -> None:
 
 
 def with_silences(stream: Stream) -> Callable[[Received], Script]:
-    ends = [first(stream, n) for n in range(min(len(stream.frames), 6))]
+    ends = [first(stream, n) for n in range(min(len(stream.frames), 3))]
     return lambda _: silent_at(stream, *ends)
 
 

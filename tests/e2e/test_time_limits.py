@@ -31,10 +31,10 @@ TEXT = key_text(bytes(range(24)))
 CREDIT = 10**9
 
 LIMITS = {
-    "connect": TimeLimits(connect=0.05),
-    "first_byte": TimeLimits(first_byte=0.1),
-    "idle": TimeLimits(idle=0.1),
-    "total": TimeLimits(idle=5.0, total=0.4),
+    "connect": TimeLimits(connect=0.1),
+    "first_byte": TimeLimits(first_byte=0.2),
+    "idle": TimeLimits(idle=0.2),
+    "total": TimeLimits(idle=5.0, total=0.5),
 }
 TOLD: dict[str, HeadgateError] = {
     "connect": UpstreamUnreachable("Connecting to the provider took too long."),

@@ -121,8 +121,12 @@ class GuardedProtocol(HttpToolsProtocol):
         Trailers are passed over: among the headers they could name another key or provider than whoever looked at the
         head has seen (RFC 9110 section 6.5.1).
         """
-        if self._in_head:
-            super().on_header(name, value)
+        if not self._in_head:
+            return
+        name = name.lower()  # as uvicorn does, without a second call for each header
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """For httptools: the head is whole. Raises HttpParserError if it may be read in more ways than one."""
