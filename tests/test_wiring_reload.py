@@ -252,6 +252,7 @@ def test_what_stays_until_a_restart(tmp_path: Path) -> None:
     wanted = settings("""
         listen = "127.0.0.1:9"
         database = "postgresql://db/other"
+        workers = 2
         [access]
         secret = "another of sixteen letters"
         require_keys = true
@@ -262,6 +263,7 @@ def test_what_stays_until_a_restart(tmp_path: Path) -> None:
         endpoint = "http://127.0.0.1:4318"
         [limits]
         stop_seconds = 1
+        handover_seconds = 9
         idle_seconds = 2
         [providers.openai]
         api_key = "k"
@@ -269,7 +271,8 @@ def test_what_stays_until_a_restart(tmp_path: Path) -> None:
     kept = as_far_as_possible(wanted, now)
     assert differing(kept, now) == ["providers", "limits.idle_seconds", "access.require_keys", "metrics.key"]
     assert differing(wanted, kept) == [
-        "listen", "limits.stop_seconds", "database", "access.secret", "metrics.listen", "metrics", "tracing",
+        "listen", "limits.stop_seconds", "limits.handover_seconds", "database", "access.secret", "metrics.listen",
+        "metrics", "tracing", "workers",
     ]  # fmt: skip
     assert kept.book is now.book, "the same prices are there once"
     with pytest.raises(ConfigError):

@@ -110,7 +110,13 @@ class Reloading:
             raise ConfigError(f"the settings cannot be used: {error}") from error
 
 
-_SERVERS_LIMITS = ("stop_seconds", "client_head_seconds", "client_body_seconds", "client_idle_seconds")
+_SERVERS_LIMITS = (
+    "stop_seconds",
+    "handover_seconds",
+    "client_head_seconds",
+    "client_body_seconds",
+    "client_idle_seconds",
+)
 """They are the listening server's, which stays."""
 
 
