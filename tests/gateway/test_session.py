@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from headgate.access.limits import Limits
 from headgate.gateway.socket import BinaryFrame, SocketClosed
 from headgate.ledger.commands import Command, Place
 from headgate.ledger.entries import AccountKind, Outcome
-from headgate.providers.base import OnClientGone
+from headgate.providers.base import OnClientGone, TimeLimits
 from headgate.records import Ending, Settled
 from headgate.stores.memory import MemoryStore
 from headgate.usage import Basis
@@ -539,6 +540,16 @@ async def test_a_provider_that_falls_silent_in_its_answer_is_given_up() -> None:
         (record,) = await on.over()
     assert record.ending is Ending.UPSTREAM_CUT
     assert record.bill.settled is Settled.CAPTURED
+
+
+async def test_a_provider_of_its_own_limits_is_held_to_them() -> None:
+    hasty = replace(deployment("openai"), limits=TimeLimits(idle=0.05))
+    async with line(await stage(deployments=[hasty]).with_key()) as on:
+        await asked(on)
+        on.upstream.plays(created("resp_1"), delta("word " * 20))
+        assert (await on.client.is_closed())[0] == 1011
+        (record,) = await on.over()
+    assert record.ending is Ending.UPSTREAM_CUT
 
 
 async def test_a_line_on_which_nothing_is_said_is_closed_and_costs_nothing() -> None:
