@@ -4,8 +4,9 @@ import asyncio
 import itertools
 import os
 import re
+import shutil
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import aiohttp
 import openai
 import pytest
 
+import headgate
 from headgate.testing.upstream import Received, Script, ScriptedUpstream, WaitFor
 from tests.e2e.books import MODEL, GatewayProcess, Witness, agrees, ask, audited, fill, key_text, opened
 from tests.postgres_server import PostgresDatabase
@@ -49,6 +51,8 @@ class Running:
     gateway: GatewayProcess
     witness: Holding
     numbers: Iterator[int] = field(default_factory=itertools.count)
+    versions: set[str] = field(default_factory=set)
+    """Of the workers, when the metrics were last read."""
 
     async def workers(self) -> set[int]:
         """The processes that there are."""
@@ -65,6 +69,7 @@ class Running:
         ):
             assert answer.status == 200
             text = await answer.text()
+        self.versions = set(re.findall(r'^headgate_build_info\{.*version="([^"]*)"', text, re.MULTILINE))
         counts = dict.fromkeys(re.findall(r'headgate_build_info\{.*worker="(\d+)"\} 1.0', text), 0.0)
         for labels, value in re.findall(r"^headgate_exchanges_total\{(.*)\} (\S+)$", text, re.MULTILINE):
             counts[dict(re.findall(r'(\w+)="([^"]*)"', labels))["worker"]] += float(value)
@@ -92,12 +97,12 @@ def _children(pid: int) -> list[str]:
 
 
 @asynccontextmanager
-async def running(folder: Path, database: str) -> AsyncIterator[Running]:
+async def running(folder: Path, database: str, within: Sequence[str] = ()) -> AsyncIterator[Running]:
     witness = Holding(pause=0.005)
     async with opened(database) as store:
         await fill(store, credit_nanos=CREDIT_NANOS, keys=range(KEYS))
     async with ScriptedUpstream(witness.handle) as upstream:
-        gateway = GatewayProcess(folder, upstream.url, database)
+        gateway = GatewayProcess(folder, upstream.url, database, within=within)
         admin = '[admin.keys]\nops = "an admin key, long enough"\n'
         own = admin + '[metrics]\nkey = "a key that reads metrics"\n[limits]\nhandover_seconds = 30\n'
         gateway.write("workers = 2\n" + gateway.settings().replace("[limits]\n", own, 1))
@@ -241,3 +246,23 @@ async def test_metrics_are_of_all_workers_and_a_reload_reaches_each(tmp_path: Pa
         on.witness.go_on.set()
         await on.gateway.stop()
         assert all(answer.whole for answer in await asyncio.gather(*streams))
+
+
+async def test_what_runs_after_a_restart_is_the_package_as_it_is_on_disk(tmp_path: Path) -> None:
+    package = tmp_path / "installed" / "headgate"
+    shutil.copytree(Path(headgate.__file__).parent, package)
+    within = ["env", f"PYTHONPATH={package.parent}"]
+    async with running(tmp_path, str(tmp_path / "books.db"), within) as on:
+        assert on.versions == {headgate.__version__}
+        own = package / "__init__.py"
+        good = own.read_text()
+        own.write_text("raise SystemExit('half an upgrade')\n")
+        os.kill(on.gateway.pid, signal.SIGUSR2)
+        await on.until("nothing is begun anew: what would be has failed its check")
+        own.write_text(good + '\n__version__ = "99.9"\n')
+        os.kill(on.gateway.pid, signal.SIGUSR2)
+        await on.until("2 new workers serve, and 2 old ones leave")
+        async with asyncio.timeout(20):
+            while len(await on.metrics()) != 2 or on.versions != {"99.9"}:
+                await asyncio.sleep(0.1)
+        assert (await ask(on.gateway.port, 0)).whole
