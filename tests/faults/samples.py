@@ -13,10 +13,10 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 ALLOWED = 4 * MIB
 """Growth of resident memory over the second half that is put down to the allocator: over half an hour with a thousand
 streams it is some hundred bytes for each exchange, less than anything that an exchange could leave behind."""
-REMEMBERED = 1_000
-"""Exchanges whose records are remembered for a while, on purpose."""
-REMEMBERED_BYTES = 8 * 1024
-"""Of each, at most."""
+FILLS = ((1_000, 8 * 1024), (12_500, 2 * 1024))
+"""What fills up on purpose: so many exchanges, so many bytes of each at most. The records of the last thousand are
+remembered, the response ids of the last ten thousand, and the database's caches grow with it. From there on it is flat:
+122.5 MiB from the 12,500th exchange to the 18,600th, when this was measured."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,10 @@ def second_half(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def allowed(samples: Sequence[Sample]) -> int:
-    """Bytes that a sound process may grow by over the second half: see ALLOWED, and what is yet to be remembered."""
-    before = second_half(samples)[0].exchanges
-    return ALLOWED + max(0, REMEMBERED - before) * REMEMBERED_BYTES
+    """Bytes that a sound process may grow by over the second half: see ALLOWED and FILLS."""
+    half = second_half(samples)
+    first, last = half[0].exchanges, half[-1].exchanges
+    return ALLOWED + sum(max(0, min(most, last) - first) * size for most, size in FILLS)
 
 
 def table(samples: Sequence[Sample], rows: int = 12) -> str:

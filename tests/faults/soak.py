@@ -97,7 +97,7 @@ class Soaked(GatewayProcess):
         return {**os.environ, "HEADGATE_TASKS": str(self._tasks)}
 
     def tasks(self) -> int:
-        """As it last wrote them down; -1 in the moment in which it does."""
+        """As it last wrote them down; -1 before it has."""
         text = self._tasks.read_text() if self._tasks.exists() else ""
         return int(text) if text else -1
 

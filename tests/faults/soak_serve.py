@@ -16,7 +16,9 @@ async def _and_tell(self: Server, sockets: list[socket.socket] | None = None) ->
     loop, path = asyncio.get_running_loop(), Path(os.environ["HEADGATE_TASKS"])
 
     def tell() -> None:
-        path.write_text(str(len(asyncio.all_tasks())))
+        beside = path.with_suffix(".new")
+        beside.write_text(str(len(asyncio.all_tasks())))
+        beside.replace(path)
         loop.call_later(0.5, tell)
 
     tell()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.samples import MIB, REMEMBERED_BYTES, Sample, allowed, growth, second_half, table
+from tests.faults.samples import MIB, Sample, allowed, growth, second_half, table
 from tests.faults.soak import Plan, agrees, audit, soaking
 
 SECONDS = float(os.environ.get("HEADGATE_SOAK_SECONDS", "8"))
@@ -28,7 +28,9 @@ def test_growth_is_what_the_line_through_the_samples_says() -> None:
     assert growth(flat([100, 140, 100, 140, 100])) == pytest.approx(0)
     assert [s.seconds for s in second_half(flat([1, 2, 3, 4, 5]))] == [2, 3, 4]
     assert allowed(flat([1, 2, 3])) == 4 * MIB
-    assert allowed([Sample(0, 0, 0, 0, 0, 0, 0), Sample(1, 0, 0, 0, 0, 0, 990)]) == 4 * MIB + 10 * REMEMBERED_BYTES
+    by_exchanges = [Sample(n, 0, 0, 0, 0, 0, exchanges) for n, exchanges in enumerate([0, 0, 990, 1100])]
+    assert allowed(by_exchanges) == 4 * MIB + 10 * 8 * 1024 + 110 * 2 * 1024
+    assert allowed([*by_exchanges, *flat([1] * 9)][-4:]) == 4 * MIB
     assert "+4.00 MiB by" in table(flat([MIB * n for n in range(9)]))
 
 
