@@ -191,12 +191,12 @@ async def _a_key_that_is_revoked(on: Hosts) -> None:
 
 
 async def test_credit_is_spent_once_however_many_ask_for_it(postgres: PostgresDatabase, tmp_path: Path) -> None:
-    credit = 40 * price(20)
+    credit = 25 * price(20)
     async with two(tmp_path, postgres) as on:
         await fill(on.store, credit_nanos=credit, keys=["a"])
         numbers, statuses, served = iter(_NUMBERS), set[int](), 0
         while True:
-            answers = await asyncio.gather(*(on.ask(next(numbers), "a") for _ in range(40)))
+            answers = await asyncio.gather(*(on.ask(next(numbers), "a") for _ in range(12)))
             statuses |= {answer.status for answer in answers}
             await _settled(on.store)
             whole = sum(answer.whole for answer in answers)
@@ -208,7 +208,7 @@ async def test_credit_is_spent_once_however_many_ask_for_it(postgres: PostgresDa
         assert account is not None
         assert (account.posted_nanos, account.held_nanos) == (credit - served * price(20), 0)
         assert account.posted_nanos >= 0
-        assert served >= 20, "at the end a hold, the worst case, is more than what is left"
+        assert served >= 10, "at the end a hold, the worst case, is more than what is left"
 
 
 async def test_what_a_host_held_when_it_died_the_other_settles(postgres: PostgresDatabase, tmp_path: Path) -> None:
