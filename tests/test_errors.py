@@ -16,6 +16,8 @@ TABLE: list[tuple[type[HeadgateError], Source, int, str, bool]] = [
     (errors.NotFound, CLIENT, 404, "not_found", False),
     (errors.UnknownModel, CLIENT, 404, "model_not_found", False),
     (errors.MethodNotAllowed, CLIENT, 405, "method_not_allowed", False),
+    (errors.RequestTimeout, CLIENT, 408, "request_timeout", True),
+    (errors.HeadersTooLarge, CLIENT, 431, "headers_too_large", False),
     (errors.TooLarge, CLIENT, 413, "request_too_large", False),
     (errors.UnsupportedEncoding, CLIENT, 415, "unsupported_encoding", False),
     (errors.Busy, GATEWAY, 503, "gateway_unavailable", True),

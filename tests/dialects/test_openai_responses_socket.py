@@ -156,7 +156,7 @@ def test_a_create_asks_for_what_a_post_asks_for() -> None:
     assert turn is not None
     assert turn.ask == Ask(
         model="m", stream=True, output_cap=9, input_bytes=len(frame), has_tools=True, stored_context=True,
-        service_tier="flex",
+        service_tier="flex", previous_id="r",
     )  # fmt: skip
     assert (turn.lane, turn.unasked, turn.began) == ("", False, False)
     assert turn.finish() == Reading()
