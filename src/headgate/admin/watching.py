@@ -12,7 +12,7 @@ _SLICE = 25
 
 
 async def get_live(desk: Desk, _: Call) -> Answer:
-    """The exchanges under way in the processes on this port, the newest first; at most 200 of them are shown."""
+    """The exchanges under way in the processes on this port, the newest first; at most 200 are shown."""
     return Answer(await desk.sight.take())
 
 
