@@ -149,7 +149,7 @@ class Conformance:
         holds()
 
     def test_what_is_wanted_is_found_page_by_page(self, store_factory: StoreFactory) -> None:
-        @settings(max_examples=80, deadline=None)
+        @settings(max_examples=50, deadline=None)
         @given(some_records, some_wanted, st.integers(1, 3))
         def holds(records: list[Record], wanted: Wanted, limit: int) -> None:
             async def run() -> None:
@@ -168,7 +168,7 @@ class Conformance:
         """However few candidates are looked at for a page."""
         monkeypatch.setattr(searching, "WINDOW", 2)
 
-        @settings(max_examples=80, deadline=None)
+        @settings(max_examples=50, deadline=None)
         @given(some_records, some_wanted, st.integers(1, 3), st.integers(1, 4))
         def holds(records: list[Record], wanted: Wanted, limit: int, most: int) -> None:
             monkeypatch.setattr(searching.page, "__defaults__", (most,))

@@ -147,7 +147,7 @@ class SumsConformance:
     """Tests of a store; a subclass's module has the fixture `store_factory`."""
 
     def test_sums_are_exact_at_every_moment(self, store_factory: StoreFactory) -> None:
-        @settings(max_examples=60, deadline=None)
+        @settings(max_examples=40, deadline=None)
         @given(lives(), bounds, bounds, some_series)
         def holds(deeds: list[Deed], since: int | None, until: int | None, of: SeriesOf) -> None:
             async def run() -> None:
