@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -195,8 +196,7 @@ def upstream(cores: frozenset[int]) -> Iterator[Running]:
 def gateway(target: Target, upstream_port: int, cores: frozenset[int], folder: Path) -> Iterator[Running]:
     """A gateway, listening, its configuration and output in a new folder below `folder`."""
     port = free_port()
-    home = folder / f"{target.name.replace(', ', '-')}-{port}"
-    home.mkdir()
+    home = Path(tempfile.mkdtemp(prefix=f"{target.name.replace(', ', '-')}-", dir=folder))
     command = target.prepare(home, port, upstream_port)
     with _process(target.name, command, port, cores, home / "output.txt") as running:
         yield replace(running, home=home, watchable=target.watchable)
