@@ -4,20 +4,20 @@ Nobody loses by it: who asked for a document can do nothing with the half of one
 or that its provider keeps alive with blank lines, goes on as it comes, without the cost.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from headgate.gateway.request import Client
+from headgate.gateway.request import Client, Front
 from headgate.gateway.upstream import Headers
 
 LARGEST = 1024 * 1024
 """Bytes that are held back at most, for each exchange."""
 
 
-class Envelope:
+class Envelope(Front):
     """A Client in front of the real one. Sealed until `open`, or until it overflows."""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
+        super().__init__(client)
         self._head: tuple[int, Headers] | None = None
         self._chunks: list[bytes] = []
         self._size = 0
@@ -26,23 +26,9 @@ class Envelope:
         self._sealed = True
 
     @property
-    def gone(self) -> bool:
-        """True once the client has left."""
-        return self._client.gone
-
-    @property
-    def started(self) -> bool:
-        """True once the real head has been sent."""
-        return self._client.started
-
-    @property
     def sealed(self) -> bool:
         """True while the client has been sent nothing."""
         return self._sealed
-
-    def on_gone(self, callback: Callable[[], None]) -> None:
-        """Call back when the client leaves."""
-        self._client.on_gone(callback)
 
     async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]], *, trailers: bool = False) -> None:
         """Keep the head. Raises ClientGone never: the first write finds out."""
@@ -81,7 +67,3 @@ class Envelope:
         """Open if need be, and end. Raises ClientGone."""
         await self.open()
         await self._client.end(trailers)
-
-    def abort(self) -> None:
-        """Break the connection."""
-        self._client.abort()

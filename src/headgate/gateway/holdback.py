@@ -7,19 +7,19 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from headgate.gateway.request import Client, ClientGone
+from headgate.gateway.request import Client, ClientGone, Front
 from headgate.gateway.upstream import Headers
 
 LARGEST = 64 * 1024
 """Bytes that are held back at most."""
 
 
-class HoldBack:
+class HoldBack(Front):
     """A Client in front of the real one. Sealed from its start until `open`, which comes by itself."""
 
     def __init__(self, client: Client, seconds: float, failed: Callable[[], bool], now: Callable[[], int]) -> None:
         """`failed`: what has come is an error that is not to be passed on; asked before it would be."""
-        self._client = client
+        super().__init__(client)
         self._seconds = seconds
         self._failed = failed
         self._now = now
@@ -32,20 +32,6 @@ class HoldBack:
         """True while the client has been sent nothing."""
         self.opened_ns: int | None = None
         """On the clock that was passed in."""
-
-    @property
-    def gone(self) -> bool:
-        """True once the client has left."""
-        return self._client.gone
-
-    @property
-    def started(self) -> bool:
-        """True once the real head has been sent."""
-        return self._client.started
-
-    def on_gone(self, callback: Callable[[], None]) -> None:
-        """Call back when the client leaves."""
-        self._client.on_gone(callback)
 
     async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]], *, trailers: bool = False) -> None:
         """Keep the head; the time begins. Raises ClientGone never: the first write finds out."""
@@ -81,10 +67,6 @@ class HoldBack:
         await self.open()
         async with self._turn:
             await self._client.end(trailers)
-
-    def abort(self) -> None:
-        """Break the connection."""
-        self._client.abort()
 
     def rest(self) -> None:
         """It no longer opens by itself."""

@@ -77,3 +77,42 @@ class Client(Protocol):
 
     def abort(self) -> None:
         """Break the connection, so that a truncated answer cannot pass for a whole one."""
+
+
+class Front:
+    """A Client in front of another, on to which it passes everything; whoever needs it otherwise overrides that."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @property
+    def gone(self) -> bool:
+        """True once the client has left."""
+        return self._client.gone
+
+    @property
+    def started(self) -> bool:
+        """True once the real head has been sent."""
+        return self._client.started
+
+    def on_gone(self, callback: Callable[[], None]) -> None:
+        """Call back when the client leaves."""
+        self._client.on_gone(callback)
+
+    async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]], *, trailers: bool = False) -> None:
+        """Send the head. Raises ClientGone."""
+        await self._client.start(status, headers, trailers=trailers)
+
+    async def write(self, chunk: bytes) -> None:
+        """Send body bytes. Raises ClientGone."""
+        await self._client.write(chunk)
+
+    async def end(self, trailers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        """End the answer. Raises ClientGone."""
+        await self._client.end(trailers)
+
+    def abort(self) -> None:
+        """Break the connection."""
+        self._client.abort()

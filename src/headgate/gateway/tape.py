@@ -3,10 +3,10 @@
 It stands in front of the client and passes on whatever it is given, as it is given. Where no rule fits there is none.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from headgate.gateway.headers import value_of
-from headgate.gateway.request import Client
+from headgate.gateway.request import Client, Front
 
 
 class Tape:
@@ -48,28 +48,14 @@ class Tape:
         self.feed(frame)
 
 
-class TapedClient:
+class TapedClient(Front):
     """A Client in front of the real one."""
 
-    __slots__ = ("_client", "_tape")
+    __slots__ = ("_tape",)
 
     def __init__(self, client: Client, tape: Tape) -> None:
-        self._client = client
+        super().__init__(client)
         self._tape = tape
-
-    @property
-    def gone(self) -> bool:
-        """True once the client has left."""
-        return self._client.gone
-
-    @property
-    def started(self) -> bool:
-        """True once the head has been sent."""
-        return self._client.started
-
-    def on_gone(self, callback: Callable[[], None]) -> None:
-        """Call back when the client leaves."""
-        self._client.on_gone(callback)
 
     async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]], *, trailers: bool = False) -> None:
         """Send the head. Raises ClientGone."""
@@ -80,11 +66,3 @@ class TapedClient:
         """Send body bytes, and keep them if they went out. Raises ClientGone."""
         await self._client.write(chunk)
         self._tape.feed(chunk)
-
-    async def end(self, trailers: Sequence[tuple[bytes, bytes]] = ()) -> None:
-        """End the answer. Raises ClientGone."""
-        await self._client.end(trailers)
-
-    def abort(self) -> None:
-        """Break the connection."""
-        self._client.abort()
