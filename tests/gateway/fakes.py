@@ -129,6 +129,8 @@ class FakeClient:
     aborted: bool = False
     gone: bool = False
     announced: bool = False
+    keeps_up: bool = True
+    """Takes at once what is put."""
     trailers: Sequence[tuple[bytes, bytes]] = ()
     _callback: Callable[[], None] | None = None
 
@@ -159,6 +161,13 @@ class FakeClient:
         if self.gone:
             raise ClientGone
         self.chunks.append(chunk)
+
+    def put(self, chunk: bytes) -> bool:
+        if self.gone:
+            raise ClientGone
+        if self.started and self.keeps_up:
+            self.chunks.append(chunk)
+        return self.started and self.keeps_up
 
     async def end(self, trailers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         if self.gone:

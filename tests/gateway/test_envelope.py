@@ -25,6 +25,23 @@ def sized(body: bytes) -> list[tuple[bytes, bytes]]:
     return [*JSON, (b"content-length", str(len(body)).encode())]
 
 
+async def test_what_is_put_is_kept_unless_something_has_to_go_out_for_it() -> None:
+    client = FakeClient()
+    envelope = Envelope(client)
+    await envelope.start(200, JSON)
+    assert not envelope.put(b" \n"), "a blank line opens it"
+    assert envelope.put(b'{"a"')
+    assert envelope.put(b" ")
+    assert envelope.put(b":1}")
+    assert not envelope.put(b" " * LARGEST), "too much opens it"
+    assert not client.started
+    await envelope.open()
+    assert envelope.put(b"\n")
+    client.keeps_up = False
+    assert not envelope.put(b"\n")
+    assert client.chunks == [b'{"a" :1}', b"\n"]
+
+
 async def test_nothing_goes_out_before_it_is_opened() -> None:
     client = FakeClient()
     envelope = Envelope(client)

@@ -91,3 +91,35 @@ async def test_the_rest_is_the_clients() -> None:
     back.abort()
     back.rest()
     assert (left, client.aborted) == ([True], True)
+
+
+async def test_nothing_is_put_before_what_was_kept() -> None:
+    """Neither while it is sealed nor while what was kept is still on its way."""
+    client, go = Slow(), asyncio.Event()
+    client.go = go
+    back = held(client)
+    await back.start(200, SSE)
+    assert not back.put(b"a")
+    await back.write(b"a")
+    opening = asyncio.create_task(back.open())
+    await asyncio.sleep(0)
+    assert not back.sealed
+    assert not back.put(b"b")
+    go.set()
+    await opening
+    assert back.put(b"b")
+    assert client.body == b"ab"
+    client.leave()
+    with pytest.raises(ClientGone):
+        back.put(b"c")
+    back.rest()
+
+
+class Slow(FakeClient):
+    """Writes wait until it is let go."""
+
+    go: asyncio.Event
+
+    async def write(self, chunk: bytes) -> None:
+        await self.go.wait()
+        await super().write(chunk)

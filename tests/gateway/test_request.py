@@ -1,4 +1,4 @@
-from headgate.gateway.request import Client, Request
+from headgate.gateway.request import Client, Front, Request
 
 from .fakes import FakeClient
 
@@ -13,3 +13,14 @@ async def test_a_client_that_has_left_is_told_at_once() -> None:
     told: list[str] = []
     client.on_gone(lambda: told.append("gone"))
     assert told == ["gone"]
+
+
+async def test_a_front_passes_everything_on() -> None:
+    client = FakeClient()
+    front = Front(client)
+    assert not front.put(b"early")
+    await front.start(200, ())
+    assert front.put(b"a")
+    await front.write(b"b")
+    await front.end()
+    assert (client.body, client.ended, front.started, front.gone) == (b"ab", True, True, False)

@@ -73,3 +73,17 @@ def test_no_split_of_a_body_lets_a_secret_through(secret: str, cuts: list[int], 
     kept = Redactor().redact(legible(bytes(tape.kept), "text/event-stream"), most).text
     written = json.dumps(secret)[1:-1]
     assert not [start for start in range(len(written) - 12) if written[start : start + 12] in kept]
+
+
+async def test_what_is_put_is_kept_only_if_it_goes_out() -> None:
+    client, tape = FakeClient(), Tape(b"", "", 100)
+    taped = TapedClient(client, tape)
+    assert not taped.put(b"early")
+    await taped.start(200, SSE)
+    assert taped.put(b"said")
+    client.keeps_up = False
+    assert not taped.put(b"late")
+    client.leave()
+    with pytest.raises(ClientGone):
+        taped.put(b"unheard")
+    assert (client.body, bytes(tape.kept)) == (b"said", b"said")

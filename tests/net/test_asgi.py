@@ -357,12 +357,15 @@ async def test_the_client_tells_its_leaving_once_and_only_before_the_end() -> No
     client.on_gone(lambda: told.append("gone"))
     await client.start(200, [])
     assert client.started
+    assert not client.put(b"x"), "ASGI's send may wait"
     client.leave()
     client.leave()
     assert told == ["gone"]
     for refused in (client.start(200, []), client.write(b"x"), client.end()):
         with pytest.raises(ClientGone):
             await refused
+    with pytest.raises(ClientGone):
+        client.put(b"x")
     whole = AsgiClient(server.send, lambda: told.append("broken"))
     whole.on_gone(lambda: told.append("late"))
     await whole.end()

@@ -46,6 +46,17 @@ class Envelope(Front):
         if self._size > LARGEST or self._blank:
             await self.open()
 
+    def put(self, chunk: bytes) -> bool:
+        """Keep the bytes if nothing has to go out for it, or pass them on once the envelope is open."""
+        if not self._sealed:
+            return self._client.put(chunk)
+        if self._size + len(chunk) > LARGEST or (self._blank and chunk.isspace()):
+            return False
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        self._blank = False
+        return True
+
     async def open(self, more: Headers = (), *, resized: bool = False) -> None:
         """Send what was kept, with further headers. Raises ClientGone.
 

@@ -49,6 +49,10 @@ class HoldBack(Front):
         if not self._failed() and self._size > LARGEST:
             await self.open()
 
+    def put(self, chunk: bytes) -> bool:
+        """Pass the bytes on at once, if it is open and what was kept has gone. Raises ClientGone."""
+        return not self.sealed and not self._turn.locked() and self._client.put(chunk)
+
     async def open(self) -> None:
         """Send what was kept. Raises ClientGone."""
         async with self._turn:

@@ -72,6 +72,12 @@ class Client(Protocol):
     async def write(self, chunk: bytes) -> None:
         """Send body bytes; waits while the client reads slowly. Raises ClientGone."""
 
+    def put(self, chunk: bytes) -> bool:
+        """Send body bytes at once, if the client keeps up and has the head.
+
+        False: nothing was sent, and `write`, which waits, is how to send it. Raises ClientGone.
+        """
+
     async def end(self, trailers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         """End the answer; trailers only where the head said so. Raises ClientGone."""
 
@@ -108,6 +114,10 @@ class Front:
     async def write(self, chunk: bytes) -> None:
         """Send body bytes. Raises ClientGone."""
         await self._client.write(chunk)
+
+    def put(self, chunk: bytes) -> bool:
+        """Send body bytes at once, or not at all. Raises ClientGone."""
+        return self._client.put(chunk)
 
     async def end(self, trailers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         """End the answer. Raises ClientGone."""

@@ -66,3 +66,10 @@ class TapedClient(Front):
         """Send body bytes, and keep them if they went out. Raises ClientGone."""
         await self._client.write(chunk)
         self._tape.feed(chunk)
+
+    def put(self, chunk: bytes) -> bool:
+        """Send body bytes at once, and keep them if they went out. Raises ClientGone."""
+        sent = self._client.put(chunk)
+        if sent:
+            self._tape.feed(chunk)
+        return sent

@@ -77,6 +77,13 @@ class AsgiClient:
             raise ClientGone
         await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
 
+    def put(self, chunk: bytes) -> bool:
+        """Nothing goes out at once: ASGI's `send` may wait. Raises ClientGone."""
+        del chunk
+        if self._gone:
+            raise ClientGone
+        return False
+
     async def end(self, trailers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         """End the answer. Raises ClientGone."""
         if self._gone:
