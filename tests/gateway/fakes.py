@@ -21,7 +21,7 @@ from headgate.gateway.record import Trails
 from headgate.gateway.request import ClientGone, Request
 from headgate.gateway.settle import Settler
 from headgate.gateway.tariff import Tariff
-from headgate.gateway.upstream import CallAborted, Clearance, Head, UpstreamRequest
+from headgate.gateway.upstream import CallAborted, Clearance, Head, Sink, UpstreamRequest
 from headgate.ledger.commands import OpenAccount, Post
 from headgate.ledger.entries import Account, AccountKind, Entry, EntryKind
 from headgate.pricing.book import PriceBook
@@ -70,7 +70,7 @@ class FakeCall:
         assert isinstance(self.answer, Head)
         return self.answer
 
-    async def read(self) -> bytes:
+    async def read(self, sink: Sink | None = None) -> bytes:
         await asyncio.sleep(0)
         while True:
             if self.aborted:
@@ -81,7 +81,10 @@ class FakeCall:
             step = self.steps[self._at]
             self._at += 1
             if isinstance(step, bytes):
-                return step
+                if sink is None or not sink(step):
+                    return step
+                await asyncio.sleep(0)
+                continue
             if isinstance(step, Exception):
                 raise step
             if isinstance(step, str):

@@ -521,7 +521,13 @@ class Faulty(FakeClient):
             raise RuntimeError("a fault of ours")
         await super().write(chunk)
 
+    def put(self, chunk: bytes) -> bool:
+        if self.keeps_up:
+            raise RuntimeError("a fault of ours")
+        return super().put(chunk)
 
+
+@pytest.mark.parametrize("keeps_up", [True, False])
 @pytest.mark.parametrize(
     ("policy", "charge"),
     [
@@ -531,9 +537,10 @@ class Faulty(FakeClient):
     ],
 )
 async def test_after_a_fault_of_ours_what_was_delivered_is_still_known(
-    policy: OnUpstreamFailure, charge: int, caplog: pytest.LogCaptureFixture
+    policy: OnUpstreamFailure, charge: int, keeps_up: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    scene, client = await stage(ok(FIRST, FINISH, USAGE, DONE), policy=policy).with_key(), Faulty()
+    scene = await stage(ok(FIRST, FINISH, USAGE, DONE), policy=policy).with_key()
+    client = Faulty(keeps_up=keeps_up)
     record = await scene.play(post("/v1/chat/completions", CHAT, BEARER), client)
     assert (record.ending, record.status, client.aborted) == (Ending.GATEWAY_FAILED, 499, True)
     assert (record.bill.charge_nanos, record.bill.cost_nanos) == (charge, PROMPT + 4_000)
@@ -560,7 +567,7 @@ class Stuck(FakeClient):
 
 async def test_an_exchange_that_is_cancelled_settles_and_is_recorded() -> None:
     """The gateway stops, and this client does not take what it is sent."""
-    scene, client = await stage(ok(FIRST, HANG)).with_key(), Stuck()
+    scene, client = await stage(ok(FIRST, HANG)).with_key(), Stuck(keeps_up=False)
     playing = asyncio.create_task(scene.play(post("/v1/chat/completions", CHAT, BEARER), client))
     while not client.waits:
         await asyncio.sleep(0)

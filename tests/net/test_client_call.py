@@ -797,3 +797,212 @@ async def test_abort_in_the_moment_between_the_connection_and_its_clearance(monk
         assert not dialled[0].cancelled()
         assert not dialled[0].result().alive
         assert not gate.asked.is_set()
+
+
+class Taker:
+    """A sink that takes what it is offered, until told otherwise, and knows at once what has come."""
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+        self.takes = True
+        self.changed = asyncio.Event()
+
+    def __call__(self, chunk: bytes) -> bool:
+        if self.takes:
+            self.taken.append(chunk)
+        self.changed.set()
+        return self.takes
+
+    async def next(self) -> None:
+        await self.changed.wait()
+        self.changed.clear()
+
+    def reading(self, call: HttpCall) -> asyncio.Task[bytes]:
+        """Somebody waits for the next bytes; the script may go on, if it waits for that."""
+        task = asyncio.ensure_future(call.read(self))
+        task.get_loop().call_soon(self.changed.set)
+        return task
+
+
+@on_each_loop
+async def test_a_sink_is_given_what_comes_while_the_reader_waits() -> None:
+    """And nobody is woken for it, until the end."""
+    taker = Taker()
+
+    async def script(wire: Wire) -> None:
+        await wire.answer(CHUNKED)
+        await taker.next()
+        for piece in (b"1\r\na\r\n", b"1\r\nb\r\n1\r\nc\r\n", b"2\r\nd", b"e\r\n"):
+            await wire.send(piece)
+            await taker.next()
+        await wire.send(b"1\r\nf\r\n0\r\n\r\n")
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin))
+        await call.head()
+        assert await taker.reading(call) == b""
+        assert taker.taken == [b"a", b"bc", b"d", b"e", b"f"]
+        assert idle(upstream, server.origin) == 1
+
+
+@on_each_loop
+async def test_what_the_sink_does_not_take_is_read_in_its_turn() -> None:
+    taker = Taker()
+
+    async def script(wire: Wire) -> None:
+        await wire.answer(CHUNKED)
+        for piece, takes in ((b"a", True), (b"b", False), (b"c", True)):
+            await taker.next()
+            taker.takes = takes
+            await wire.send(b"1\r\n" + piece + b"\r\n")
+            await taker.next()
+            if takes:
+                taker.changed.set()
+        await wire.send(b"0\r\n\r\n")
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin))
+        await call.head()
+        assert await taker.reading(call) == b"b"
+        assert await taker.reading(call) == b""
+        assert taker.taken == [b"a", b"c"]
+
+
+@on_each_loop
+async def test_a_sink_is_offered_nothing_before_what_is_already_there() -> None:
+    """Nor while nobody reads, and what it refuses stops the reading from the socket where it is too much."""
+    taker = Taker()
+    taker.takes = False
+    size = 8 * MIB
+
+    async def script(wire: Wire) -> None:
+        await wire.answer(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
+        await wire.send(bytes(size))
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin))
+        await call.head()
+        reading = asyncio.ensure_future(call.read(taker))
+        while call._response.buffered <= HIGH_WATER:
+            await asyncio.sleep(0.001)
+        assert call._response.buffered < size
+        taker.takes = True
+        total = len(await reading)
+        while chunk := await call.read(taker):
+            total += len(chunk)
+        assert total + sum(map(len, taker.taken)) == size
+
+
+@on_each_loop
+async def test_what_a_sink_takes_does_not_stop_the_reading() -> None:
+    taker = Taker()
+    size = 8 * MIB
+
+    async def script(wire: Wire) -> None:
+        await wire.answer(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
+        await wire.send(bytes(size))
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin))
+        await call.head()
+        first = len(call._response.chunks[0]) if call._response.chunks else 0
+        rest = await call.read(taker) if first else b""
+        assert await call.read(taker) == b""
+        assert len(rest) + sum(map(len, taker.taken)) == size
+
+
+class Fault(Exception):
+    """A fault in whoever takes the chunks."""
+
+
+class Faulty(Taker):
+    """Fails."""
+
+    def __call__(self, chunk: bytes) -> bool:
+        raise Fault(chunk)
+
+
+class Aborting(Taker):
+    """Aborts the call whose chunks it is offered."""
+
+    call: HttpCall
+
+    def __call__(self, chunk: bytes) -> bool:
+        self.call.abort()
+        return super().__call__(chunk)
+
+
+@on_each_loop
+async def test_a_fault_in_the_sink_is_its_readers(caplog: pytest.LogCaptureFixture) -> None:
+    taker = Faulty()
+
+    async def script(wire: Wire) -> None:
+        await wire.answer(CHUNKED)
+        await taker.next()
+        await wire.send(b"1\r\na\r\n")
+        assert await wire.ended()
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin))
+        await call.head()
+        with pytest.raises(Fault, match="a"):
+            await taker.reading(call)
+        call.abort()
+    assert not caplog.records, "neither the loop nor the connection has seen it"
+
+
+@pytest.mark.parametrize("takes", [True, False])
+@on_each_loop
+async def test_a_sink_may_abort_the_call(takes: bool) -> None:
+    taker = Aborting()
+    taker.takes = takes
+
+    async def script(wire: Wire) -> None:
+        await wire.answer(CHUNKED)
+        await taker.next()
+        await wire.send(b"1\r\na\r\n")
+        assert await wire.ended()
+
+    async with serve(script) as server, calling() as upstream:
+        taker.call = call = upstream.open(ask(server.origin))
+        await call.head()
+        with pytest.raises(CallAborted):
+            await taker.reading(call)
+        assert (call._timer, call._sink) == (None, None)
+
+
+@on_each_loop
+async def test_what_a_sink_takes_ends_a_silence() -> None:
+    taker = Taker()
+
+    async def script(wire: Wire) -> None:
+        await wire.answer(CHUNKED)
+        for _ in range(6):
+            await asyncio.sleep(0.2)
+            await wire.send(b"1\r\na\r\n")
+        assert await wire.ended()
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin, idle=0.7))
+        await call.head()
+        await fails(UpstreamTimeout, call.read(taker))
+        assert taker.taken == [b"a"] * 6, "one after the other, longer than the limit in all"
+
+
+@on_each_loop
+async def test_what_came_before_a_break_is_taken_first() -> None:
+    taker = Taker()
+
+    async def script(wire: Wire) -> None:
+        await wire.answer(CHUNKED)
+        await taker.next()
+        await wire.send(b"1\r\na\r\n")
+        await taker.next()
+        await wire.send(b"1\r\nb\r\nnonsense\r\n")
+
+    async with serve(script) as server, calling() as upstream:
+        call = upstream.open(ask(server.origin))
+        await call.head()
+        assert await taker.reading(call) == b"b"
+        await fails(UpstreamCut, call.read(taker))
+        assert taker.taken == [b"a"]

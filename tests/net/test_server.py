@@ -18,6 +18,7 @@ from headgate.gateway.local import LocalAnswers
 from headgate.gateway.receipt import Trailers
 from headgate.gateway.sessions import Sessions
 from headgate.gateway.socket import SocketClosed
+from headgate.gateway.upstream import Sink
 from headgate.net import server as server_module
 from headgate.net.asgi import Application, Lifecycle
 from headgate.net.editions import Edition
@@ -110,10 +111,10 @@ async def test_a_graceful_stop_lets_a_stream_finish() -> None:
     finish = asyncio.Event()
 
     class Slow(FakeCall):
-        async def read(self) -> bytes:
+        async def read(self, sink: Sink | None = None) -> bytes:
             if self._at == 1:
                 await finish.wait()
-            return await super().read()
+            return await super().read(sink)
 
     slow = Slow(ok().answer, [FIRST, DONE])
     scene = stage(slow)
@@ -263,10 +264,10 @@ async def test_a_client_that_resets_before_the_trailers_is_no_crash(caplog: pyte
     resume = asyncio.Event()
 
     class Waits(FakeCall):
-        async def read(self) -> bytes:
+        async def read(self, sink: Sink | None = None) -> bytes:
             if self._at == 1:
                 await resume.wait()
-            return await super().read()
+            return await super().read(sink)
 
     scene = await stage(Waits(ok().answer, [FIRST, FINISH + USAGE + DONE]), trailers=Trailers.ALWAYS).with_key()
     async with serving(scene) as port:
@@ -473,10 +474,10 @@ class Gated(FakeCall):
 
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def read(self) -> bytes:
+    async def read(self, sink: Sink | None = None) -> bytes:
         if self._at == 1:
             await self.gate.wait()
-        return await super().read()
+        return await super().read(sink)
 
 
 async def test_a_signal_hurries_who_is_leaving() -> None:

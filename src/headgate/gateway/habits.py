@@ -6,7 +6,7 @@ request can be sent once more without the option; an answer that says anything e
 """
 
 from headgate.errors import HeadgateError
-from headgate.gateway.upstream import Call, CallAborted, Head
+from headgate.gateway.upstream import Call, CallAborted, Head, Sink
 
 _OPTION = b"stream_options"
 
@@ -75,13 +75,13 @@ class Peeked:
             pass  # the call says so again to who reads on
         return _OPTION in b"".join(self._chunks)[:_LOOKED_INTO]
 
-    async def read(self) -> bytes:
+    async def read(self, sink: Sink | None = None) -> bytes:
         """The next bytes, as the call gave them; then whatever the call does. Raises as the call does."""
         if self._chunks:
             return self._chunks.pop(0)
         if self._failure is not None:
             raise self._failure
-        return await self._call.read()
+        return await self._call.read(sink)
 
     def abort(self) -> None:
         """Give up the call."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from headgate.gateway.request import Client, ClientGone
-from headgate.gateway.upstream import Call
+from headgate.gateway.upstream import Call, Sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +19,26 @@ class KeepAlive:
     form: bytes
     seconds: float
 
-    async def read(self, call: Call, client: Client, rests: Callable[[], bool]) -> bytes:
-        """The call's next chunk, with keep-alives to the client until it comes. Raises what `Call.read` does.
+    async def read(self, call: Call, client: Client, rests: Callable[[], bool], sink: Sink) -> bytes:
+        """`Call.read`, with keep-alives to the client in the silences. Raises what that does.
 
         `rests` says that the client has whole frames. The read is one and the same throughout: a call's own clock of
         the silence must not begin anew with each sign.
         """
-        reading = asyncio.ensure_future(call.read())
+        now = asyncio.get_running_loop().time
+        heard = now()
+
+        def hear(chunk: bytes) -> bool:
+            nonlocal heard
+            heard = now()
+            return sink(chunk)
+
+        reading = asyncio.ensure_future(call.read(hear))
         try:
-            while not (await asyncio.wait({reading}, timeout=self.seconds))[0]:
+            while not (await asyncio.wait({reading}, timeout=heard + self.seconds - now()))[0]:
+                if now() < heard + self.seconds:  # chunks have come meanwhile
+                    continue
+                heard = now()
                 if client.started and not client.gone and rests():
                     with suppress(ClientGone):  # the relay's own next write finds out
                         await client.write(self.form)

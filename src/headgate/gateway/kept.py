@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from headgate.errors import HeadgateError
-from headgate.gateway.upstream import Call, CallAborted, Head
+from headgate.gateway.upstream import Call, CallAborted, Head, Sink
 
 LARGEST = 256 * 1024
 """Bytes of a refusal that are kept; more is no message for people."""
@@ -36,8 +36,9 @@ class KeptCall:
         """The answer's head."""
         return self._kept.head
 
-    async def read(self) -> bytes:
+    async def read(self, sink: Sink | None = None) -> bytes:
         """All of the body, and then its end."""
+        del sink  # nothing is yet to come
         chunk, self._rest = self._rest, b""
         return chunk
 

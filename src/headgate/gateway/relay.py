@@ -73,7 +73,7 @@ async def relay(call: Call, client: Client, watch: Watch, now: Callable[[], int]
     read = call.read if alive is None else partial(alive.read, call, client, lambda: passage.rests)
     linger: asyncio.TimerHandle | None = None
     try:
-        while chunk := await read():
+        while chunk := await read(passage.put):
             await passage.take(chunk)
             if passage.unheard > patience.drain_bytes:
                 return passage.relayed()
@@ -96,8 +96,8 @@ class _Passage:
     """One body on its way: the mutable half of a Relayed."""
 
     __slots__ = (
-        "_by_meter", "_client", "_meter", "_now", "_strip", "_tail", "bytes_in", "bytes_out", "first_byte_ns", "left",
-        "unheard",
+        "_by_meter", "_client", "_due", "_meter", "_now", "_strip", "_tail", "bytes_in", "bytes_out", "first_byte_ns",
+        "left", "unheard",
     )  # fmt: skip
 
     def __init__(self, client: Client, watch: Watch, now: Callable[[], int]) -> None:
@@ -107,6 +107,8 @@ class _Passage:
         self._strip = watch.strip
         self._now = now
         self._tail = b""
+        self._due: bytes | None = None
+        """What is to go on of a chunk that was looked at, but could not be put."""
         self.bytes_in = 0
         self.bytes_out = 0
         self.first_byte_ns: int | None = None
@@ -126,34 +128,66 @@ class _Passage:
             return not self.over
         return self._meter is not None and self._meter.rests if self._by_meter else self._tail.endswith(_BOUNDARIES)
 
+    def put(self, chunk: bytes) -> bool:
+        """A chunk: to the meter, and on to the client, where that takes no wait and no decision. If not, `take` it."""
+        if self.first_byte_ns is None or self._client.gone:
+            return False
+        due = self._see(chunk)
+        try:
+            if due and not self._client.put(due):
+                self._due = due
+                return False
+        except ClientGone:
+            self.left = True
+        else:
+            self._passed(due)
+        self._due = b"" if self.left or self.over else None
+        return self._due is None
+
     async def take(self, chunk: bytes) -> None:
-        """A chunk: to the meter, and on to the client if there still is one."""
-        self.bytes_in += len(chunk)
-        if self._meter is not None:
-            self._meter.feed(chunk)
+        """A chunk: to the meter, and on to the client if there still is one; or what `put` has left of it."""
+        due, self._due = self._due, None
+        if due == b"":
+            return
         if self._client.gone:
+            if due is None:
+                self._meet(chunk)
             self.left = True
             self.unheard += len(chunk)
         else:
-            await self._write(chunk if self._strip is None else self._strip.feed(chunk))
+            await self._write(self._see(chunk) if due is None else due)
 
     async def give_back(self) -> None:
         """No more chunks: what the filter held back goes on."""
         if self._strip is not None:
             await self._write(self._strip.end())
 
-    async def _write(self, chunk: bytes) -> None:
-        if self.left or not chunk:
+    def _meet(self, chunk: bytes) -> None:
+        self.bytes_in += len(chunk)
+        if self._meter is not None:
+            self._meter.feed(chunk)
+
+    def _see(self, chunk: bytes) -> bytes:
+        """What is to go on of a chunk."""
+        self._meet(chunk)
+        return chunk if self._strip is None else self._strip.feed(chunk)
+
+    async def _write(self, due: bytes) -> None:
+        if self.left or not due:
             return
         if self.first_byte_ns is None:
             self.first_byte_ns = self._now()
         try:
-            await self._client.write(chunk)
+            await self._client.write(due)
         except ClientGone:
             self.left = True
             return
-        self.bytes_out += len(chunk)
-        self._tail = chunk[-4:] if len(chunk) > 3 else (self._tail + chunk)[-4:]
+        self._passed(due)
+
+    def _passed(self, due: bytes) -> None:
+        """The client has it."""
+        self.bytes_out += len(due)
+        self._tail = due[-4:] if len(due) > 3 else (self._tail + due)[-4:]
 
     def relayed(self, *, ended: bool = False, error: HeadgateError | None = None) -> Relayed:
         """How it went."""

@@ -16,6 +16,10 @@ Headers = Sequence[tuple[bytes, bytes]]
 Clearance = Callable[[], Awaitable[None]]
 
 
+Sink = Callable[[bytes], bool]
+"""Takes a chunk as it comes, or says that it cannot do so at once."""
+
+
 class CallAborted(Exception):
     """Raised by a Call's pending and later awaits after `abort`. Not an error: someone asked for it."""
 
@@ -56,10 +60,13 @@ class Call(Protocol):
         Raises UpstreamUnreachable (nothing was sent), UpstreamTimeout, UpstreamCut, CallAborted.
         """
 
-    async def read(self) -> bytes:
+    async def read(self, sink: Sink | None = None) -> bytes:
         """The next bytes of the body as they arrived (transfer coding undone, content coding not); b"" at its end.
 
-        Raises UpstreamTimeout, UpstreamCut (the body broke off), CallAborted.
+        A chunk that comes while this waits is offered to the sink, at once and before anybody is woken for it. What
+        the sink takes is not given here, and the wait begins anew; what it does not take is the next bytes.
+
+        Raises UpstreamTimeout, UpstreamCut (the body broke off), CallAborted, and whatever the sink raises.
         """
 
     def abort(self) -> None:

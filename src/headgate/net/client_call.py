@@ -6,7 +6,7 @@ from functools import partial
 from math import inf
 
 from headgate.errors import UpstreamCut, UpstreamTimeout, UpstreamUnreachable
-from headgate.gateway.upstream import CallAborted, Clearance, Head, UpstreamRequest
+from headgate.gateway.upstream import CallAborted, Clearance, Head, Sink, UpstreamRequest
 from headgate.net.client_request import request_head
 from headgate.net.client_response import Response
 from headgate.net.connection import Connection
@@ -36,6 +36,7 @@ class HttpCall:
         "_request",
         "_response",
         "_reused",
+        "_sink",
         "_timer",
         "_timer_at",
         "_total_at",
@@ -68,6 +69,7 @@ class HttpCall:
         self._reused = False
         self._failure: BaseException | None = None
         self._aborted = False
+        self._sink: Sink | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._deadline = inf
         self._timer: asyncio.TimerHandle | None = None
@@ -90,7 +92,7 @@ class HttpCall:
             await self._woken()
         return self._response.head
 
-    async def read(self) -> bytes:
+    async def read(self, sink: Sink | None = None) -> bytes:
         """The next bytes of the body; see `gateway.upstream.Call`."""
         response = self._response
         while self._aborted or not response.chunks:
@@ -100,6 +102,7 @@ class HttpCall:
             self._raise_what_happened()
             # The clock starts with the wait: a client that drains slowly is not an upstream that is silent.
             self._limit(self._request.limits.idle)
+            self._sink = sink
             await self._woken()
         chunk = response.take()
         if not response.buffered and self._connection is not None:
@@ -114,7 +117,21 @@ class HttpCall:
             self._wake()
 
     def received(self) -> None:
-        """For the connection: there is more to look at."""
+        """For the connection: there is more to look at. Who waits for it is woken, unless a sink takes it."""
+        waiter, sink, response = self._waiter, self._sink, self._response
+        if waiter is None or waiter.done():
+            return
+        if sink is not None and response.chunks:
+            try:
+                taken = sink(response.chunks[0])
+            except Exception as fault:  # noqa: BLE001  whose sink it is has to know; the connection has no part in it
+                waiter.set_exception(fault)
+                return
+            if taken:
+                response.take()
+                if not (response.complete or waiter.done()):  # done: the sink has aborted the call
+                    self._limit(self._request.limits.idle)
+                    return
         self._wake()
 
     def failed(self, error: BaseException) -> None:
@@ -188,6 +205,7 @@ class HttpCall:
 
     def _drop(self) -> None:
         """Let go of everything that outlives the call."""
+        self._sink = None
         if self._dialling is not None:
             self._dialling.cancel()
             self._dialling = None

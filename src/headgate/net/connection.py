@@ -99,10 +99,10 @@ class Connection(asyncio.Protocol):
         except UpstreamCut as error:
             listener.failed(error)
             return
-        if response.buffered > HIGH_WATER:
+        listener.received()
+        if response.buffered > HIGH_WATER and self._response is response:
             self._reading_paused = True
             self._transport.pause_reading()
-        listener.received()
 
     def eof_received(self) -> None:
         """For asyncio. Half closed is closed: the rest of a request would get no answer."""
