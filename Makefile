@@ -5,6 +5,7 @@ VENV := .venv
 LITELLM := litellm[proxy]==1.106.2
 AGENTS := @openai/codex@0.169.0 @anthropic-ai/claude-code@2.1.197
 BIN := $(VENV)/bin
+PROCESSES ?= 2
 SOAK_SECONDS ?= 1800
 SOAK_STREAMS ?= 1000
 
@@ -23,8 +24,8 @@ lint: $(VENV)/.installed-test
 types: $(VENV)/.installed-test
 	$(BIN)/mypy
 
-unit: $(VENV)/.installed-test
-	$(BIN)/pytest
+unit: $(VENV)/.installed-test ## every test of headgate and its end-to-end tests, in two processes unless PROCESSES says otherwise
+	$(BIN)/pytest --numprocesses $(PROCESSES) --dist worksteal
 
 peers: $(VENV)/.installed-test $(VENV)-litellm/.installed ## against servers too large for our own environment
 	$(BIN)/pytest peers

@@ -1,36 +1,68 @@
-"""What ran, for tests/test_conformance.py, which therefore comes last; and the database server that tests share."""
+"""What a run of the tests tells at its end, in however many processes; and the database server that tests share."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.conformance import NAMED
+from tests.outcome import Outcome
 from tests.postgres_server import PostgresDatabase, PostgresServer, running_server
 
 collect_ignore = ["clients", "dashboard"]
 """They need what npm installs: `make test-clients`."""
 
-RAN: set[str] = set()
-"""Node ids of the tests that were executed, passed or failed, and not skipped."""
+ARTEFACT = Path(__file__).parents[1] / "build" / "corpus_replayed.json"
 
-DESELECTED: set[str] = set()
-"""Node ids of the tests that an option left out."""
-
-_LAST = "test_conformance.py"
+OUTCOME = Outcome(collect_ignore)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name == _LAST)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    OUTCOME.selected.update(item.nodeid for item in session.items)
 
 
-def pytest_deselected(items: Sequence[pytest.Item]) -> None:
-    DESELECTED.update(item.nodeid for item in items)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(ids: Collection[str]) -> None:
+    OUTCOME.selected.update(ids)
+
+
+def pytest_deselected(items: Collection[pytest.Item]) -> None:
+    OUTCOME.deselected |= bool(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    OUTCOME.deselected |= getattr(node, "workeroutput", {}).get("deselected", False)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.when == "call" and not report.skipped:
-        RAN.add(report.nodeid)
+    OUTCOME.heard(report)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A run is no success in which a test did not run that docs/conformance.md names."""
+    config: Any = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["deselected"] = OUTCOME.deselected
+    elif session.exitstatus == pytest.ExitCode.OK and not config.option.collectonly and OUTCOME.left_out():
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was replayed, "n of n", and leave it in build/ for whoever quotes it; and what ought to have run."""
+    if replayed := OUTCOME.replayed():
+        terminalreporter.section("recorded responses replayed through the running gateway")
+        for dialect, (right, total) in replayed.items():
+            terminalreporter.line(f"{dialect}: {right} of {total}")
+        ARTEFACT.parent.mkdir(exist_ok=True)
+        ARTEFACT.write_text(json.dumps(replayed, indent=1) + "\n")
+    missed = OUTCOME.left_out()
+    if not config.option.collectonly and (missed or OUTCOME.is_whole):
+        terminalreporter.section(f"the {len(NAMED)} tests that docs/conformance.md names")
+        terminalreporter.line(f"did not run: {', '.join(missed)}" if missed else "all of them ran")
 
 
 @pytest.fixture(scope="session")

@@ -1,48 +1,21 @@
 """docs/conformance.md against the tests it names: each row once, each test there, and none of them left out.
 
-In a run of the whole suite each named test must have been executed by now; conftest.py puts this file last and keeps
-what ran. In a run of a part, that they exist is all that can be checked.
+That each of them ran is known when the run is over, and not to any one of several processes: conftest.py checks it.
 """
 
 import importlib
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Collection
+from typing import Any, Literal
 
 import pytest
 
-from tests.conftest import DESELECTED, RAN
-
-ROOT = Path(__file__).parent.parent
-PAGE = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
+from tests.conformance import NAMED, PAGE, ROOT, TABLE, is_whole, left_out
+from tests.outcome import Outcome
 
 ROWS = {1: 32, 2: 19, 3: 13, 4: 10, 5: 18, 6: 13, 7: 14, 8: 27, 9: 21, 10: 25}
 """How many rows each section of facts/stream_cases.md has."""
-
-TODAY = "not yet: "
-
-
-class Row(NamedTuple):
-    number: str
-    words: str
-    tests: tuple[str, ...]
-    """Node ids; without a parameter, any of the test's."""
-    missing: str
-    """What is not there yet; empty where all of it is."""
-
-
-def rows(page: str) -> list[Row]:
-    found = []
-    for number, words, cell in re.findall(r"^\| (\d+\.\d+) \| (.+?) \| (.+) \|$", page, re.MULTILINE):
-        tests, _, missing = cell.partition(TODAY)
-        found.append(Row(number, words, tuple(re.findall(r"`([^`]+)`", tests)), missing))
-    return found
-
-
-TABLE = rows(PAGE)
-NAMED = sorted({test for row in TABLE for test in row.tests})
 
 
 def test_every_row_is_there_once() -> None:
@@ -94,12 +67,6 @@ def test_what_is_not_there_is_missed() -> None:
     assert marks_of("tests/test_conformance.py::test_left_out[a]") == {"parametrize"}
 
 
-def left_out(named: Iterable[str], ran: Collection[str], selected: set[str] | None = None) -> list[str]:
-    """The named tests that did not run; of a part of the suite, those of them that were selected by their whole id."""
-    known = {*ran, *(nodeid.partition("[")[0] for nodeid in ran)}
-    return [test for test in named if test not in known and (selected is None or test in selected)]
-
-
 @pytest.mark.parametrize(
     ("ran", "selected", "expected"),
     [
@@ -114,8 +81,43 @@ def test_left_out(ran: list[str], selected: set[str] | None, expected: list[str]
     assert left_out(["a::x", "a::x[1]", "a::y"], ran, selected) == expected
 
 
-def test_every_named_test_ran(request: pytest.FixtureRequest) -> None:
-    selected = {item.nodeid for item in request.session.items}
+def test_the_suite_is_whole_without_the_folders_that_are_ignored() -> None:
+    files = [str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")]
+    ours = [f"{file}::test_x[1]" for file in files if not file.startswith("tests/clients/")]
+    assert is_whole(ours, ["clients"])
+    assert not is_whole(ours)
+    assert not is_whole(ours[1:], ["clients"])
+
+
+def heard(*reports: pytest.TestReport, selected: Collection[str]) -> Outcome:
+    outcome = Outcome(["clients", "dashboard"])
+    outcome.selected.update(selected)
+    for report in reports:
+        outcome.heard(report)
+    return outcome
+
+
+def report(nodeid: str, outcome: Literal["passed", "failed", "skipped"] = "passed", **more: Any) -> pytest.TestReport:
+    return pytest.TestReport(nodeid, ("", None, ""), {}, outcome, None, more.pop("when", "call"), **more)
+
+
+def test_what_a_run_comes_to_is_read_off_the_reports() -> None:
+    named = [test for test in NAMED if "[" in test][:3]
+    passed, skipped, unset = (report(named[0]), report(named[1], "skipped"), report(named[2], "failed", when="setup"))
+    outcome = heard(passed, skipped, unset, selected=named)
+    assert outcome.left_out() == named[1:]
+    assert not outcome.is_whole
     files = {str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
-    whole = not DESELECTED and files == {nodeid.partition("::")[0] for nodeid in selected}
-    assert not left_out(NAMED, RAN, None if whole else selected)
+    outcome = heard(*(report(test) for test in NAMED[1:]), selected={*files, *NAMED})
+    assert outcome.is_whole
+    assert outcome.left_out() == NAMED[:1]
+    outcome.deselected = True
+    assert not outcome.is_whole
+
+
+def test_replays_are_counted_by_dialect() -> None:
+    outcomes: list[Literal["passed", "failed"]] = ["passed", "failed", "passed"]
+    told = [
+        report(f"t[{n}]", each, user_properties=[("replayed", "a" if n else "b")]) for n, each in enumerate(outcomes)
+    ]
+    assert heard(*told, report("t"), selected=[]).replayed() == {"a": (1, 2), "b": (1, 1)}

@@ -20,10 +20,10 @@ BODY = TEXT.encode()
     [
         (BODY, ""),
         (BODY, "identity"),
-        (gzip.compress(BODY), "gzip"),
+        (gzip.compress(BODY, mtime=0), "gzip"),
         (zlib.compress(BODY), "deflate"),
         (brotli.compress(BODY), "br"),
-        (brotli.compress(gzip.compress(BODY)), "gzip, br"),
+        (brotli.compress(gzip.compress(BODY, mtime=0)), "gzip, br"),
         (b"\xef\xbb\xbf" + BODY, ""),
     ],
 )

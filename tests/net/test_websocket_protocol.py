@@ -158,7 +158,9 @@ async def test_a_client_that_only_shuts_the_connection() -> None:
     assert ended.code == 1006
 
 
-@pytest.mark.parametrize("early", [said("early"), b"\xff" * 20, closing(1000, mask=True)])
+@pytest.mark.parametrize(
+    "early", [said("early"), b"\xff" * 20, closing(1000, mask=True)], ids=["a message", "noise", "a close"]
+)
 async def test_a_client_that_speaks_before_it_is_accepted(early: bytes, caplog: pytest.LogCaptureFixture) -> None:
     accept = asyncio.Event()
 
