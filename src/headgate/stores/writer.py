@@ -2,8 +2,8 @@
 
 Whatever is handed over is queued. The thread takes what is queued by the time it wakes and commits it as one
 transaction: so the batches grow by themselves under load, because the queue fills while the disk syncs, and FULL costs
-nothing (facts/libraries.md section 5). A command that a client waits for wakes the thread at once; records, checkpoints
-and settlements gather for a moment first.
+nothing (facts/libraries.md section 5). A command that a client waits for wakes the thread at once, with all that come
+in the same turn of the event loop; records, checkpoints and settlements gather for a moment first.
 
 When the file cannot be written, the batch is kept and tried again with growing pauses; the backlog grows, and at its
 bound the gateway takes no new requests. Nothing is lost, and nothing is done twice: commands and records are known by
@@ -26,6 +26,7 @@ from headgate.errors import ConfigError
 from headgate.ledger.commands import Capture, Checkpoint, Command, Expire, Void
 from headgate.ledger.store import LedgerUnavailable
 from headgate.records import Record, exchange_of
+from headgate.stores.bell import Bell, Ring
 from headgate.stores.file_sqlite import SqliteFile, Task
 from headgate.stores.queries import Reader
 from headgate.stores.rollups_sqlite import Pace
@@ -134,7 +135,8 @@ class Writer:
         self._queue: deque[_Item] = deque()
         self._notes: dict[str, Checkpoint] = {}
         self._batch = _Batch()
-        self._wake, self._urgent, self._closing = threading.Event(), threading.Event(), threading.Event()
+        self._closing = threading.Event()
+        self._bell = Bell()
         self._failures = 0
         self._rolling, self._adding = Pace(), Pace(_ENTRIES_GATHER)
         self._file: SqliteFile | None = _opened(path)
@@ -150,29 +152,35 @@ class Writer:
                 self._queue.append(record)
         if closed:
             _log.error("record %s came after the log was closed and is lost", record.exchange_id)
-        elif not self._wake.is_set():
-            self._wake.set()
+        else:
+            self._bell.ring(Ring.GATHER)
 
     def note(self, checkpoint: Checkpoint) -> None:
         """Take a checkpoint: never waits, never raises. It replaces an older one of its hold."""
         with self._lock:
             self._notes[checkpoint.hold_id] = checkpoint
-        if not self._wake.is_set():
-            self._wake.set()
+        self._bell.ring(Ring.GATHER)
 
     def submit(self, command: Command, record: Record | None = None) -> Future:
         """Take a command, and the record to keep with it; what becomes of it is an Outcome.
 
         Raises LedgerUnavailable after the end.
         """
-        future: Future = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: Future = loop.create_future()
         self._put(_Submitted(command, future, record))
+        if record is not None:  # no client waits for a settlement
+            self._bell.ring(Ring.GATHER)
+        else:
+            self._bell.ring_soon(loop)
         return future
 
     def ask(self, task: Task) -> Future:
         """Take a task; what becomes of it is what it returns. Raises LedgerUnavailable after the end."""
-        future: Future = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: Future = loop.create_future()
         self._put(_Asked(task, future))
+        self._bell.ring_soon(loop)
         return future
 
     def _put(self, item: _Submitted | _Asked) -> None:
@@ -180,12 +188,6 @@ class Writer:
             if self._closing.is_set():
                 raise LedgerUnavailable("the ledger has been closed")
             self._queue.append(item)
-        if isinstance(item, _Submitted) and item.record is not None:  # no client waits for a settlement
-            if not self._wake.is_set():
-                self._wake.set()
-        elif not self._urgent.is_set():
-            self._urgent.set()
-            self._wake.set()
 
     @property
     def accepting(self) -> bool:
@@ -203,8 +205,7 @@ class Writer:
             if self._closing.is_set():
                 return
             self._closing.set()
-        self._urgent.set()
-        self._wake.set()
+        self._bell.ring(Ring.AT_ONCE)
         self._thread.join(self._close_seconds)
         # The queue first: a writer that wakes up now finds nothing more.
         queued, unwritten = self._taken(len(self._queue)), self._batch
@@ -226,15 +227,12 @@ class Writer:
         while True:
             closing = self._closing.is_set()
             if not closing:
-                while not self._wake.wait(self._rest_seconds()):
+                while not self._bell.heard(self._rest_seconds(), _GATHERING):
                     self._tidy()
-                self._urgent.wait(_GATHERING)
-            self._wake.clear()  # before the queue is looked at: whoever comes later sets it again
-            self._urgent.clear()
+            self._bell.looks()
             self._batch = self._taken(MAX_BATCH)
             if self._queue:
-                self._urgent.set()
-                self._wake.set()
+                self._bell.ring(Ring.AT_ONCE)
             if self._batch or closing:
                 return bool(self._batch)
 
