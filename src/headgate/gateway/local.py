@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,20 +41,20 @@ class LocalAnswers:
         self._live = live
         self._version = version
 
-    async def answer(self, request: Request) -> LocalAnswer | None:
-        """The answer, or None where the request is an exchange."""
+    def answer(self, request: Request) -> Coroutine[Any, Any, LocalAnswer] | None:
+        """The answer, to be awaited, or None where the request is an exchange."""
         if (request.method, request.path) in _PROBES:
-            return self._greeting(request)
+            return _at_once(self._greeting(request))
         if request.path == "/health":
-            return self._health()
+            return _at_once(self._health())
         if (request.header(b"upgrade") or b"").lower() == b"websocket":
-            return _NO_WEBSOCKET
+            return _at_once(_NO_WEBSOCKET)
         if request.method == "GET" and request.header(b"x-provider") is None:
             path = below_version(request.path)
             if path == "/models" or path.startswith("/models/"):
-                return await self._list(request, path.removeprefix("/models").removeprefix("/"))
+                return self._list(request, path.removeprefix("/models").removeprefix("/"))
             if path.startswith(_EXCHANGES):
-                return await self._exchange(request, path.removeprefix(_EXCHANGES))
+                return self._exchange(request, path.removeprefix(_EXCHANGES))
         return None
 
     async def _exchange(self, request: Request, exchange_id: str) -> LocalAnswer:
@@ -112,6 +112,10 @@ class LocalAnswers:
             ends = {"first_id": models[0]["id"], "last_id": models[-1]["id"]} if models else {}
             return _json(200, {"data": models, "has_more": False, **ends})
         return _json(200, {"object": "list", "data": models})
+
+
+async def _at_once(answer: LocalAnswer) -> LocalAnswer:
+    return answer
 
 
 _EXCHANGES = "/exchanges/"

@@ -1,4 +1,4 @@
-"""What comes in, and the way back. `net/asgi.py` fulfils Client."""
+"""What comes in, and the way back. `net/wire_client.py` and `net/asgi.py` fulfil Client."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

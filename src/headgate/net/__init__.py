@@ -1,7 +1,13 @@
 """The only home of HTTP libraries: bytes from and to sockets.
 
-asgi.py              the way in: an ASGI application; a Request and a Client for each exchange
+asgi.py              the gateway as an ASGI application: what is mounted, and a Request and a Client under any server
+editions.py          what serves requests, replaced as a whole when the settings are read anew
 server.py            uvicorn, its graceful stop, and the way to break a connection
+http_protocol.py     uvicorn's HTTP protocol, fit for clients that are slow or break HTTP
+wire_protocol.py     the short way in, without ASGI: a Request from the parser, one task for its exchange
+wire_client.py       the short way back: an answer in HTTP/1.1, straight to its connection
+stall.py             an end for connections whose client takes nothing
+listener.py          a listener of its own for /metrics
 websocket_server.py  the client's end of a WebSocket, over ASGI
 websocket_protocol.py uvicorn's WebSockets, fit for clients that are slow, break the protocol, or leave
 websocket_client.py  the provider's end of a WebSocket

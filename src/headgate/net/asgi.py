@@ -7,11 +7,12 @@ is stopped the moment nobody waits for it, and a server that cancels the callabl
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headgate.errors import BadRequest, HeadgateError, RequestTimeout, TooLarge
 from headgate.framing.inflate import decompress
-from headgate.gateway.request import ClientGone, Request
+from headgate.gateway.local import LocalAnswer
+from headgate.gateway.request import Client, ClientGone, Request
 from headgate.net.editions import Edition, Editions, Message, Receive, Scope, Send
 from headgate.net.websocket_server import BREAK_EXTENSION, AsgiSocket
 
@@ -19,6 +20,9 @@ TRAILERS_EXTENSION = "http.response.trailers"
 """ASGI's own extension (asgiref, "HTTP Trailers")."""
 ABORT_EXTENSION = "headgate.abort"
 """Drops a connection with whatever its client has not taken, for applications that are mounted."""
+
+LATE = "The request body did not come in time."
+CUT_SHORT = "The connection closed before the request was whole."
 
 
 class AsgiClient:
@@ -148,14 +152,21 @@ class Application:
         client = AsgiClient(send, _breaker(scope), can_trail=can_trail)
         now = self.editions.now
         request = await read_request(scope, receive, now.max_body_bytes, now.body_seconds)
-        answer = await self.editions.now.local.answer(request)
+        answer = self.editions.now.local.answer(request)
         if answer is not None:
-            await client.start(answer.status, answer.headers)
-            await client.write(answer.body)
-            await client.end()
+            await tell(await answer, client)
             return
         self.editions.run(self.editions.now.gateway.exchange(request, client))  # whichever serves by now
         await _watch(receive, client)
+
+    def serve(self, request: Request, client: Client) -> None:
+        """Serve a request that has been read, in a task of its own; somebody tells the client when its caller leaves.
+
+        The lifespan has to have begun.
+        """
+        now = self.editions.now
+        answer = now.local.answer(request)
+        self.editions.run(now.gateway.exchange(request, client) if answer is None else _answer(answer, client))
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -213,6 +224,26 @@ def _breaker(scope: Scope) -> Callable[[], object]:
     return task.cancel if task is not None else lambda: None
 
 
+async def tell(answer: LocalAnswer, client: Client) -> None:
+    """Give an answer of the gateway's own. Raises ClientGone."""
+    await client.start(answer.status, answer.headers)
+    await client.write(answer.body)
+    await client.end()
+
+
+async def _answer(answer: Awaitable[LocalAnswer], client: Client) -> None:
+    """Make an answer of the gateway's own. What goes wrong breaks the connection, and is the event loop's to report."""
+    told = False
+    try:
+        await tell(await answer, client)
+        told = True
+    except ClientGone:
+        pass
+    finally:
+        if not told:
+            client.abort()
+
+
 async def _watch(receive: Receive, client: AsgiClient) -> None:
     """Wait until the answer is over or the client has left."""
     try:
@@ -247,18 +278,25 @@ async def read_request(scope: Scope, receive: Receive, max_body_bytes: int, body
             async with asyncio.timeout(body_seconds):
                 body, error = await _read_body(message, receive, max_body_bytes)
         except TimeoutError:
-            body, error = b"", RequestTimeout("The request body did not come in time.")
-    headers: list[tuple[bytes, bytes]] = scope["headers"]
-    encoding = b",".join(value for name, value in headers if name == b"content-encoding").decode("latin-1")
-    if encoding and error is None:
-        try:
-            body = decompress(body, encoding, max_body_bytes)
-        except HeadgateError as refusal:
-            body, error = b"", refusal
-        headers = [pair for pair in headers if pair[0] != b"content-encoding"]
+            body, error = b"", RequestTimeout(LATE)
     path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
-    root = scope.get("root_path", "")
-    return Request(scope["method"], path.removeprefix(root), scope["query_string"], headers, body, error)
+    path = path.removeprefix(scope.get("root_path", ""))
+    request = Request(scope["method"], path, scope["query_string"], scope["headers"], body, error)
+    return undone(request, max_body_bytes)
+
+
+def undone(request: Request, max_body_bytes: int) -> Request:
+    """The request with its content-encoding undone, or unreadable for it."""
+    encodings = [value for name, value in request.headers if name == b"content-encoding"]
+    if not encodings or request.unreadable is not None:
+        return request
+    body, error = b"", None
+    try:
+        body = decompress(request.body, b",".join(encodings).decode("latin-1"), max_body_bytes)
+    except HeadgateError as refusal:
+        error = refusal
+    headers = [pair for pair in request.headers if pair[0] != b"content-encoding"]
+    return replace(request, headers=headers, body=body, unreadable=error)
 
 
 async def _read_body(message: Message, receive: Receive, limit: int) -> tuple[bytes, HeadgateError | None]:
@@ -271,11 +309,16 @@ async def _read_body(message: Message, receive: Receive, limit: int) -> tuple[by
         if size > limit or not message.get("more_body", False):
             return _bounded(pieces, limit)
         message = await receive()
-    return b"", BadRequest("The connection closed before the request was whole.")
+    return b"", BadRequest(CUT_SHORT)
 
 
 def _bounded(pieces: list[bytes], limit: int) -> tuple[bytes, HeadgateError | None]:
     body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
     if len(body) > limit:
-        return b"", TooLarge(f"The request body is over the limit of {limit} bytes.")
+        return b"", too_large(limit)
     return body, None
+
+
+def too_large(limit: int) -> TooLarge:
+    """What a body over the limit, in bytes, is refused with."""
+    return TooLarge(f"The request body is over the limit of {limit} bytes.")

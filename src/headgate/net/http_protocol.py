@@ -14,10 +14,12 @@ from typing import Any
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
 from headgate.errors import BadRequest, HeadersTooLarge, HeadgateError, RequestTimeout
 from headgate.net.stall import Stall
+from headgate.net.wire_client import WireClient
 
 MAX_HEAD_BYTES = 64 * 1024
 """Bound on bytes in a row that carry no body: the head, a chunk's extensions, the trailers. nginx takes 32 KiB."""
@@ -29,6 +31,8 @@ _GRACE_SECONDS = 5.0
 """For the application to answer itself, in the client's dialect, a request whose body does not come."""
 
 _VERSIONS = frozenset({"1.0", "1.1"})
+_NOTED = frozenset({b"host", b"transfer-encoding", b"expect", b"upgrade"})
+"""Headers on which it depends how a request is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,13 @@ class Config(uvicorn.Config):
     """uvicorn's configuration, with ours."""
 
     client_limits = ClientLimits()
+
+
+class State(ServerState):
+    """What the protocols of a server know of it."""
+
+    leaving = False
+    """Others have its port: whoever comes again comes to them."""
 
 
 def client_limits(config: uvicorn.Config) -> ClientLimits:
@@ -76,6 +87,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._lingers = False
         self._fault: HeadgateError | None = None
+        self._version = ""
+        self._upgrades = False
+        self._serving: RequestResponseCycle | WireClient | None = None
+        """The cycle whose turn it is; `cycle` is the latest, which may stand behind it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn does
         """A client that says nothing is not waited for longer than one between two requests."""
@@ -86,6 +101,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """No timer outlives the connection."""
         self._await(None)
         self._stall.end()
+        self.cycle = self._serving  # type: ignore[assignment]  # uvicorn would tell the one that stands last in the line
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -111,9 +127,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._watch()
 
     def on_message_begin(self) -> None:
-        """For httptools: a request begins."""
+        """For httptools: a request begins. What uvicorn would make for it now it makes when it is known to serve it."""
         self._in_head = True
-        super().on_message_begin()
+        self.url, self.headers = b"", []
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """For httptools: a header, or after the body a trailer.
@@ -121,12 +137,8 @@ class GuardedProtocol(HttpToolsProtocol):
         Trailers are passed over: among the headers they could name another key or provider than whoever looked at the
         head has seen (RFC 9110 section 6.5.1).
         """
-        if not self._in_head:
-            return
-        name = name.lower()  # as uvicorn does, without a second call for each header
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
+        if self._in_head:
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """For httptools: the head is whole. Raises HttpParserError if it may be read in more ways than one."""
@@ -134,7 +146,22 @@ class GuardedProtocol(HttpToolsProtocol):
         self._fault = self._wrong_with_head()
         if self._fault is not None:
             raise httptools.HttpParserError(self._fault.message)
+        self._begin()
+
+    def _begin(self) -> None:
+        """The request's head is whole and good: uvicorn makes its scope, and starts the application."""
+        self._make_scope()
         super().on_headers_complete()
+
+    def _make_scope(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers  # it is the scope's list
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._serving = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
         """For httptools: a piece of the body."""
@@ -170,13 +197,19 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _wrong_with_head(self) -> HeadgateError | None:
         """What RFC 9112 has a server refuse (3.2, 6.1, 6.3), and a head over the bound."""
-        version, hosts, coded = self.parser.get_http_version(), 0, False
-        for name, value in self.headers:
+        self._version = version = self.parser.get_http_version()
+        self.expect_100_continue = self._upgrades = coded = False
+        hosts = 0
+        for name, value in [pair for pair in self.headers if pair[0] in _NOTED]:
             if name == b"host":
                 hosts += 1
-            elif name == b"transfer-encoding":
-                if coded or value.lower() != b"chunked":
-                    return BadRequest("The only transfer-encoding that is understood is chunked.")
+            elif name == b"expect":
+                self.expect_100_continue = value.lower() == b"100-continue" or self.expect_100_continue
+            elif name == b"upgrade":
+                self._upgrades = True
+            elif coded or value.lower() != b"chunked":
+                return BadRequest("The only transfer-encoding that is understood is chunked.")
+            else:
                 coded = True
         if version not in _VERSIONS:
             return BadRequest("The only versions of HTTP that are understood here are 1.1 and 1.0.")
@@ -191,8 +224,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _refuse(self, error: HeadgateError) -> None:
         """Answer what is no request. Where another answer is on its way nothing can be said, and the client is left."""
-        cycle = self.cycle
-        if cycle is not None and not cycle.response_complete and (cycle.response_started or not cycle.more_body):
+        serving = self._serving
+        under_way = serving is not None and not serving.response_complete
+        if serving is not None and under_way and (serving.response_started or not serving.more_body):
             self.transport.close()
             return
         told = {"message": error.message, "type": error.code, "param": None, "code": error.code}
@@ -202,10 +236,15 @@ class GuardedProtocol(HttpToolsProtocol):
             + b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
             + body
         )
-        if cycle is not None and not cycle.response_complete:  # its body cannot be read on: who waits for it is told
+        if serving is not None and under_way:
+            self._give_up(serving)
+        self.linger()
+
+    def _give_up(self, cycle: RequestResponseCycle | WireClient) -> None:
+        """Its body cannot be read on: who waits for it is told that the client has left."""
+        if isinstance(cycle, RequestResponseCycle):
             cycle.disconnected = True
             cycle.message_event.set()
-        self.linger()
 
     def _watch(self) -> None:
         """Set a limit to what is waited for; for a request that comes in one piece there is none to set."""

@@ -15,14 +15,14 @@ from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-from uvicorn.server import ServerState
 
 from headgate.errors import ConfigError
 from headgate.framing.base import MAX_FRAME_BYTES
 from headgate.net.asgi import ABORT_EXTENSION, TRAILERS_EXTENSION, Application
-from headgate.net.http_protocol import ClientLimits, Config, GuardedProtocol
+from headgate.net.http_protocol import ClientLimits, Config, State
 from headgate.net.websocket_protocol import SocketProtocol
 from headgate.net.websocket_server import BREAK_EXTENSION
+from headgate.net.wire_protocol import WireProtocol
 
 logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
@@ -99,19 +99,20 @@ def _has_length(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return any(name == b"content-length" for name, _ in headers)
 
 
-class Protocol(GuardedProtocol):
+class Protocol(WireProtocol):
     """uvicorn's protocol, with a way for the application to break the connection, and with trailers."""
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        cycle.__class__ = Cycle  # uvicorn makes its cycles itself; ours adds methods and attributes
+        if isinstance(cycle, RequestResponseCycle):
+            cycle.__class__ = Cycle  # uvicorn makes its cycles itself; ours adds methods and attributes
         if isinstance(cycle, Cycle) and isinstance(self.server_state, State):
             cycle.linger = self.linger
             cycle.state = self.server_state
         super()._start_asgi_task(cycle, app)
 
-    def on_message_begin(self) -> None:
-        """Begin a request: its scope learns the extension."""
-        super().on_message_begin()
+    def _make_scope(self) -> None:
+        """The scope learns the extensions."""
+        super()._make_scope()
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]  # uvicorn's TypedDict has no place for extensions
         scope["extensions"] = {
             BREAK_EXTENSION: self.transport.close,
@@ -129,7 +130,7 @@ class Protocol(GuardedProtocol):
         A connection that is closed while a request is on its way to it is an error for whoever sent that; so it stays
         open until an answer has told the client to come no more on it, or until none has been asked for in a while.
         """
-        if not (isinstance(self.server_state, State) and self.server_state.leaving):
+        if not self.leaving:
             super().shutdown()
             return
         self.timeout_keep_alive = _PARTING_SECONDS
@@ -139,13 +140,6 @@ class Protocol(GuardedProtocol):
 
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing: the application refuses upgrades itself, in the client's dialect."""
-
-
-class State(ServerState):
-    """What the protocols of a server know of it."""
-
-    leaving = False
-    """Others have its port: whoever comes again comes to them."""
 
 
 class Server(uvicorn.Server):
