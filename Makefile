@@ -43,7 +43,7 @@ test-dashboard: $(VENV)/.installed-test dashboard/node_modules/.installed ## its
 screenshots: $(VENV)/.installed-test ## docs/screenshots: each page in light, in dark and on a phone; needs chromium
 	$(BIN)/python -m tests.browser.screenshots
 
-bench: $(VENV)/.installed-test ## side by side with a raw proxy; needs nginx
+bench: $(VENV)/.installed-test $(VENV)-litellm/.installed .bench/portkey/.installed ## side by side with raw proxies and other gateways, 25 minutes; needs nginx, haproxy and npm
 	$(BIN)/python -m bench
 
 bench-pages: $(VENV)/.installed-test ## what pages wait for with ten million records in each database: takes an hour and 40 GB
@@ -82,6 +82,12 @@ $(VENV)-litellm/.installed: Makefile
 	$(VENV)-litellm/bin/python -m pip install --quiet --disable-pip-version-check '$(LITELLM)'
 	touch $@
 
+.bench/portkey/.installed: bench/portkey.json
+	mkdir -p .bench/portkey
+	cp bench/portkey.json .bench/portkey/package.json
+	npm install --prefix .bench/portkey --no-audit --no-fund --loglevel=error
+	touch $@
+
 .clients/.installed: Makefile
 	mkdir -p .clients
 	npm install --prefix .clients --no-audit --no-fund --loglevel=error $(AGENTS)
@@ -92,4 +98,4 @@ dashboard/node_modules/.installed: dashboard/package-lock.json
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-litellm .clients dashboard/node_modules dashboard/.test build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-litellm .bench .clients dashboard/node_modules dashboard/.test build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

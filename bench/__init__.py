@@ -1,14 +1,21 @@
-"""The benchmark: one scripted upstream and one load generator, with nothing, nginx or headgate between them.
+"""The benchmark: one scripted upstream and one load generator, with nothing or a gateway between them.
 
 `python -m bench` (that is `make bench`) runs it; docs/performance.md says what is measured and how.
 
-    script.py     what is asked and what must come back, byte for byte: pure
+    apis/         the wire APIs: what is asked, what must come back, what it means: pure
+    script.py     one answer, and how it is asked for: pure
     upstream.py   the scripted upstream, a process of its own
+    checking.py   whether an answer is right: to the byte, or by its meaning
     load.py       the load generator: lanes over raw protocols, in the harness's own process
     machine.py    cores, CPU time and memory of processes, as Linux tells them
-    targets.py    how each target is configured, started and stopped
+    targets.py    gateways as processes: started, awaited, stopped
+    gateways.py   how each gateway is configured
+    versions.py   which versions they are
+    workloads.py  what is asked for, and which figures come of it: pure
     figures.py    what is measured, as data, and the statistics over rounds: pure
     rounds.py     the measurements, target by target, interleaved by rounds
-    report.py     the table, the JSON, and the page in docs/
+    coldstart.py  from the start of a process to its first answer
+    goals.py      what the project has set itself, judged by a run: pure
+    report.py     the tables, the JSON, and the page in docs/
     profiling.py  headgate under one of the loads, for py-spy
 """

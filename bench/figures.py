@@ -24,25 +24,43 @@ class Figure:
     over_direct: bool = False
 
 
+_LANES = (1, 10, 50, 200, 1000)
+
+
+def _connections(number: int) -> str:
+    return f"{number} connection{'s' if number > 1 else ''}"
+
+
 FIGURES = (
-    Figure("rps_c1", "requests/s, 1 connection"),
-    Figure("rps_c10", "requests/s, 10 connections"),
-    Figure("rps_c50", "requests/s, 50 connections"),
-    Figure("cpu_us_c1", "CPU µs per request, 1 connection", 1),
-    Figure("cpu_us_c10", "CPU µs per request, 10 connections", 1),
-    Figure("cpu_us_c50", "CPU µs per request, 50 connections", 1),
+    *(Figure(f"rps_c{n}", f"requests/s, {_connections(n)}") for n in _LANES),
+    *(Figure(f"cpu_us_c{n}", f"CPU µs per request, {_connections(n)}", 1) for n in _LANES),
+    Figure("cpu_us_c10_100k", "CPU µs per request, prompt of 100 KB, 10 connections", 1),
+    Figure("cpu_us_c50_responses", "CPU µs per request, Responses, 50 connections", 1),
+    Figure("cpu_us_c50_messages", "CPU µs per request, Messages, 50 connections", 1),
     Figure("cpu_us_chunk", "CPU µs per streamed chunk, 500 streams at 20/s", 1),
+    Figure("cpu_us_chunk_responses", "the same, Responses", 1),
+    Figure("cpu_us_chunk_messages", "the same, Messages", 1),
+    Figure("cpu_us_s33", "CPU µs per stream of 33 chunks at 100/s, 50 connections", 1),
+    Figure("cpu_us_s33_responses", "the same stream, Responses", 1),
+    Figure("cpu_us_s33_messages", "the same stream, Messages", 1),
+    Figure("cpu_us_s33_100k", "the same stream, prompt of 100 KB", 1),
+    Figure("chunks_s1000", "chunks/s, streams of 1000 as fast as they go, 10 connections"),
+    Figure("cpu_us_chunk_s1000", "CPU µs per chunk of them", 1),
     Figure("first_p50_us", "added time to first token, p50 µs, 50 streams", over_direct=True),
     Figure("first_p99_us", "added time to first token, p99 µs, 50 streams", over_direct=True),
-    Figure("latency_p50_us_c1", "added latency, p50 µs, 1 connection", over_direct=True),
-    Figure("latency_p99_us_c1", "added latency, p99 µs, 1 connection", over_direct=True),
-    Figure("latency_p50_us_c10", "added latency, p50 µs, 10 connections", over_direct=True),
-    Figure("latency_p99_us_c10", "added latency, p99 µs, 10 connections", over_direct=True),
+    *(
+        Figure(f"latency_p{percent}_us_c{n}", f"added latency, p{percent} µs, {_connections(n)}", over_direct=True)
+        for n in _LANES[:2]
+        for percent in (50, 99)
+    ),
     Figure("late_p99_us", "lateness of a chunk, p99 µs, 200 streams at 20/s, no dashboard open"),
     Figure("late_p99_us_watched", "the same, 1 dashboard open"),
     Figure("late_p99_us_crowd", "the same, 10 dashboards open"),
+    Figure("mib_idle", "memory, MiB PSS, warmed up and idle", 1),
     Figure("mib_per_1000", "memory, MiB PSS per 1000 open streams", 1),
+    Figure("cold_ms", "cold start, ms from the start of the process to its first right answer"),
 )
+"""The rows of the table, in their order."""
 
 
 @dataclass(slots=True)
@@ -54,8 +72,10 @@ class Results:
     """
 
     values: dict[str, dict[str, list[float | None]]] = field(default_factory=dict)
+    lanes: dict[str, dict[str, int]] = field(default_factory=dict)
+    """`lanes[figure][target]` is the number of connections where a target had fewer than the others."""
     right: Counter[str] = field(default_factory=Counter)
-    """Answers that were right to the byte, by target, warm-up and all."""
+    """Right answers, by target, warm-up and all."""
     failures: Counter[str] = field(default_factory=Counter)
     """Wrong, refused and broken answers, by target."""
     metered: Counter[str] = field(default_factory=Counter)

@@ -1,6 +1,6 @@
-"""The load generator: lanes, each one connection that asks, checks every byte of the answer, and asks again.
+"""The load generator: lanes, each one connection that asks, checks the answer (checking.py), and asks again.
 
-An answer that is not exactly what the script says counts as a failure and never as an answer. The generator runs in the
+An answer that is not what the script says counts as a failure and never as an answer. The generator runs in the
 harness's own process on raw protocols, so that the clock is read where the bytes arrive.
 """
 
@@ -15,10 +15,12 @@ from typing import cast
 import httptools
 
 from bench import script
+from bench.apis.base import MARK
+from bench.checking import Check, check_of
 from bench.script import Script
 
-_OPENING_SIZE = len(script.opening())
-"""Of what comes before the first content frame."""
+_PATIENCE_SECONDS = 60.0
+"""For the last answers of a load."""
 
 
 @dataclass(slots=True)
@@ -31,6 +33,8 @@ class Tally:
     """To the body's first byte, one for each right answer."""
     body_bytes: int = 0
     """Body bytes received so far, transfer coding undone."""
+    chunks: int = 0
+    """Content frames received so far, where they are counted."""
     right: int = 0
     """Right answers, those of the warm-up too."""
     failures: int = 0
@@ -42,7 +46,7 @@ class Tally:
         """The warm-up is over: forget its times and bytes."""
         del self.latencies[:], self.first_bytes[:]
         self.offsets.clear()
-        self.body_bytes = 0
+        self.body_bytes = self.chunks = 0
 
     def snapshot(self) -> "Tally":
         """What has been seen so far, apart from what the lanes go on to see."""
@@ -59,23 +63,24 @@ class Lane(asyncio.Protocol):
 
     Args:
         request: what it writes.
-        expected: the body of every right answer.
+        check: judges each answer.
         tally: where it counts.
         pause: gives the seconds to wait after an answer before it asks again; None to ask but once.
-        step_ns: what lies between two content frames, where each is to be timed; else 0.
+        load: what it is a part of.
     """
 
     def __init__(
-        self, request: bytes, expected: bytes, tally: Tally, pause: Callable[[], float] | None, step_ns: int = 0
+        self, request: bytes, check: Check, tally: Tally, pause: Callable[[], float] | None, load: "Load"
     ) -> None:
         self._request = request
-        self._expected = expected
+        self._check = check
         self._tally = tally
         self._pause = pause
-        self._step_ns = step_ns
+        self._counted, self._step_ns = load.counted, load.step_ns
+        if self._step_ns:
+            self._frame_size, self._opening_size = load.script.frame_size, len(load.script.wire.opening())
         self._parser = httptools.HttpResponseParser(self)
         self._received = 0
-        self._right = True
         self._asked = self._first = 0
         self._asking = False
         self.idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -91,7 +96,8 @@ class Lane(asyncio.Protocol):
         """Send the request."""
         if self.idle.done():
             return
-        self._received, self._right, self._asking = 0, True, True
+        self._received, self._asking = 0, True
+        self._check.begin()
         self._asked = perf_counter_ns()
         self._transport.write(self._request)
 
@@ -117,24 +123,25 @@ class Lane(asyncio.Protocol):
             self._fail()
 
     def on_body(self, piece: bytes) -> None:
-        """Compare with what must come."""
+        """Show it to who judges."""
         if self._received == 0:
             self._first = perf_counter_ns()
-        self._right = self._right and self._expected.startswith(piece, self._received)
+        self._check.feed(piece)
         self._received += len(piece)
         self._tally.body_bytes += len(piece)
+        if self._counted:
+            self._tally.chunks += piece.count(MARK)
         if self._step_ns:
             self._time()
 
     def _time(self) -> None:
         """When the frame came that is whole now: the n-th may come n steps after the first."""
-        index = (self._received - _OPENING_SIZE) // script.FRAME_SIZE
+        index = (self._received - self._opening_size) // self._frame_size
         self._tally.offsets.setdefault(self, []).append(perf_counter_ns() - index * self._step_ns)
 
     def on_message_complete(self) -> None:
         """Count the answer, and ask again."""
-        whole = self._right and self._received == len(self._expected)
-        if not (whole and self._parser.get_status_code() == 200):
+        if not (self._check.right() and self._parser.get_status_code() == 200):
             self._fail()
             return
         self._asking = False
@@ -175,6 +182,7 @@ class Load:
         lanes: connections.
         spread: seconds over which the lanes begin, so that they do not march in step.
         think: upper bound in seconds of a random pause after each answer; None to ask but once on each lane.
+        counted: content frames are counted as they come.
         timed: every content frame is timed.
     """
 
@@ -182,6 +190,7 @@ class Load:
     lanes: int
     spread: float = 0.0
     think: float | None = 0.0
+    counted: bool = False
     timed: bool = False
 
     @property
@@ -197,29 +206,49 @@ class Load:
         return lambda: random.random() * think
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where a load knocks: `host`:`port`.
+
+    Args:
+        port: of the host.
+        exact: answers are compared byte for byte; else for their meaning, as this gateway writes them anew.
+        headers: header lines that this gateway needs beside the usual ones, for an API by its name.
+        host: an address.
+    """
+
+    port: int
+    exact: bool = True
+    headers: Callable[[str], bytes] = lambda api: b""  # noqa: ARG005
+    host: str = "127.0.0.1"
+
+
 @asynccontextmanager
-async def running(port: int, load: Load) -> AsyncIterator[Tally]:
-    """The load on 127.0.0.1:`port`, all lanes asking; at the end every lane's last answer is awaited.
+async def running(door: Door, load: Load) -> AsyncIterator[Tally]:
+    """The load, all lanes asking; at the end every lane's last answer is awaited.
 
     Raises OSError if a connection is refused, TimeoutError if an answer is a minute late.
     """
     loop = asyncio.get_running_loop()
     tally, pause = Tally(), load.pauses()
-    request, expected = script.request(load.script, f"127.0.0.1:{port}"), script.expected_body(load.script)
+    request = script.request(load.script, f"{door.host}:{door.port}", door.headers(load.script.api))
     lanes: list[Lane] = []
     try:
-        for index in range(load.lanes):
+        for _ in range(load.lanes):
+            check = check_of(load.script, exact=door.exact)
             _, lane = await loop.create_connection(
-                lambda: Lane(request, expected, tally, pause, load.step_ns), "127.0.0.1", port
-            )
+                lambda check=check: Lane(request, check, tally, pause, load),  # type: ignore[misc]
+                door.host, door.port,
+            )  # fmt: skip
             lanes.append(lane)
+        for index, lane in enumerate(lanes):
             loop.call_later(load.spread * index / load.lanes, lane.ask)
         await asyncio.sleep(load.spread)
         yield tally
         if load.think is not None:
             for lane in lanes:
                 lane.finish()
-        await asyncio.wait_for(asyncio.gather(*(lane.idle for lane in lanes)), 60)
+        await asyncio.wait_for(asyncio.gather(*(lane.idle for lane in lanes)), _PATIENCE_SECONDS)
     finally:
         for lane in lanes:
             lane.close()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import load, machine, targets
+from bench import gateways, load, machine, targets
 from bench.load import Load
 from bench.script import Script
 
@@ -71,10 +71,10 @@ async def _profile(options: argparse.Namespace, folder: Path) -> None:
     spy = ["record", "--gil", "--duration", str(options.seconds), "--rate", "500", "--format", "raw", "--function"]
     with (
         targets.upstream(cores.upstream) as direct,
-        targets.gateway(targets.HEADGATE, direct.port, cores.target, folder) as gateway,
+        targets.gateway(gateways.HEADGATE, direct.port, cores.target, folder) as gateway,
         machine.pinned(cores.generator),
     ):
-        async with load.running(gateway.port, LOADS[options.load]):
+        async with load.running(gateway.door, LOADS[options.load]):
             command = [options.py_spy or "py-spy", *spy, "--pid", str(gateway.pid), "--output", str(stacks)]
             if options.py_spy is None:
                 print(f"headgate is process {gateway.pid}, for {options.seconds} s; with py-spy: {' '.join(command)}")

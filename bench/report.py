@@ -1,9 +1,11 @@
 """The table, the JSON, and the page in docs/. Pure, but for the two functions that write files."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bench import goals
 from bench.figures import FIGURES, Figure, Results, Spread, ratios, shown, spread
 
 _BEGIN, _END = "<!-- bench: begin -->", "<!-- bench: end -->"
@@ -12,24 +14,41 @@ _MISSING = "-"
 
 
 def table(results: Results, gateways: Sequence[str]) -> str:
-    """The Markdown table: medians with least and most over the rounds, then each other gateway as a ratio to nginx."""
+    """The figures in Markdown: medians with least and most over the rounds. Rows that nobody has are left out."""
     columns = ("direct", *gateways)
+    rows = [_row(results, figure, columns) for figure in FIGURES if figure.key in results.values]
+    return _table(columns, rows)
+
+
+def _row(results: Results, figure: Figure, columns: Sequence[str]) -> list[str]:
+    by_target, fewer = results.values[figure.key], results.lanes.get(figure.key, {})
+    cells = [_cell(figure, spread(shown(figure, by_target, name)), name) for name in columns]
+    notes = [f", at {fewer[name]}" if name in fewer else "" for name in columns]
+    return [figure.label, *(cell + note for cell, note in zip(cells, notes, strict=True))]
+
+
+def ratio_table(results: Results, gateways: Sequence[str]) -> str:
+    """Each other gateway as a multiple of nginx, round by round, where that means anything."""
     compared = [name for name in gateways if name != _YARDSTICK]
-    head = ["", *columns, *(f"{name} / {_YARDSTICK}" for name in compared)]
-    lines = [_line(head), _line(["---", *["---:"] * (len(head) - 1)])]
+    rows = []
     for figure in FIGURES:
         by_target = results.values.get(figure.key, {})
-        cells = [_cell(figure, spread(shown(figure, by_target, name)), name) for name in columns]
         yardstick = _above_noise(figure, by_target)
-        cells += [_ratio(spread(ratios(shown(figure, by_target, name), yardstick))) for name in compared]
-        lines.append(_line([figure.label, *cells]))
-    return "\n".join(lines)
+        cells = [_ratio(spread(ratios(shown(figure, by_target, name), yardstick))) for name in compared]
+        if any(cell != _MISSING for cell in cells):
+            rows.append([figure.label, *cells])
+    return _table([f"{name} / {_YARDSTICK}" for name in compared], rows)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join([_line(["", *columns]), _line(["---", *["---:"] * len(columns)]), *map(_line, rows)])
 
 
 def text(results: Results, gateways: Sequence[str], about: Mapping[str, str]) -> str:
-    """The whole report in Markdown: what it was measured on, how noisy it was, the table, what went wrong."""
+    """The whole report in Markdown: the machine, its noise, the tables, the goals, what went wrong."""
     lines = [f"- {key}: {value}" for key, value in {**about, "noise": noise(results)}.items()]
-    lines += ["", table(results, gateways), "", *_remarks(results)]
+    lines += ["", table(results, gateways), "", "As multiples of nginx:", "", ratio_table(results, gateways), ""]
+    lines += ["The goals:", "", goals.table(results), "", *_remarks(results)]
     return "\n".join(lines)
 
 
@@ -46,12 +65,20 @@ def as_json(results: Results, about: Mapping[str, str]) -> str:
     told = {
         "about": dict(about),
         "values": results.values,
+        "lanes": results.lanes,
         "right": results.right,
         "failures": results.failures,
         "metered": results.metered,
         "notes": results.notes,
     }
     return json.dumps(told, indent=2) + "\n"
+
+
+def from_json(content: str) -> tuple[Results, dict[str, str]]:
+    """What `as_json` wrote."""
+    told = json.loads(content)
+    counts = {name: Counter(told[name]) for name in ("right", "failures", "metered")}
+    return Results(told["values"], told.get("lanes", {}), **counts, notes=told["notes"]), told["about"]
 
 
 def with_report(page: str, report: str) -> str:
@@ -93,16 +120,21 @@ def _line(cells: Sequence[str]) -> str:
 def _cell(figure: Figure, over_rounds: Spread | None, target: str) -> str:
     if over_rounds is None:
         return _MISSING
-    number = f",.{figure.digits}f"
-    median, least, most = (format(v, number) for v in (over_rounds.median, over_rounds.least, over_rounds.most))
-    plain = f"{median} ({least} to {most})"
+    plain = _spread(over_rounds, f",.{figure.digits}f")
     return f"base {plain}" if figure.over_direct and target == "direct" else plain
 
 
 def _ratio(over_rounds: Spread | None) -> str:
     if over_rounds is None:
         return _MISSING
-    return f"**{over_rounds.median:.2f}** ({over_rounds.least:.2f} to {over_rounds.most:.2f})"
+    return _spread(over_rounds, ".2f", "**")
+
+
+def _spread(over_rounds: Spread, number: str, stress: str = "") -> str:
+    """The median with least and most; alone where they do not differ, as in a single round."""
+    median, least, most = (format(v, number) for v in (over_rounds.median, over_rounds.least, over_rounds.most))
+    told = f"{stress}{median}{stress}"
+    return told if least == most else f"{told} ({least} to {most})"
 
 
 def _remarks(results: Results) -> list[str]:
@@ -111,5 +143,5 @@ def _remarks(results: Results) -> list[str]:
         f"- {name}: {count} wrong or broken answers, not counted" for name, count in results.failures.items() if count
     ]
     metered = ", ".join(f"{name} {count:,}" for name, count in results.metered.items())
-    right = f"Answers checked byte for byte and right: {answers}. Of them metered and recorded: {metered}."
+    right = f"Right answers: {answers}. Of them metered and recorded: {metered}."
     return [right, *wrong, *(f"- {note}" for note in results.notes)]

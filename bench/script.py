@@ -1,7 +1,7 @@
 """What is asked and what must come back, byte for byte. Pure: upstream and load generator both work it out from here.
 
 The script of an answer travels in the model's name, so that it passes through any gateway that leaves the body alone
-or edits only what it must.
+or edits only what it must; the API is told by the path as well, so that no gateway can answer in another.
 """
 
 import json
@@ -9,62 +9,70 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-_MODEL = re.compile(r"bench-(\d+)x(\d+)-(\d+)ms")
-_PROMPT = "The gate at the head of the canal lets water through and measures it. " * 12
-_CREATED = 1_700_000_000
+from bench.apis import WIRES, Meaning, Wire
+from bench.apis.base import SERVED_MODEL
+
+__all__ = [
+    "KEY",
+    "SERVED_MODEL",
+    "Script",
+    "expected_body",
+    "expected_meaning",
+    "frames",
+    "lasting",
+    "meaning",
+    "request",
+]
+
+_MODEL = re.compile(r"bench-([a-z]+)-(\d+)x(\d+)-(\d+)ms")
+_SENTENCE = "The gate at the head of the canal lets water through and measures it. "
+_PROMPTS = {1: _SENTENCE * 13, 100: _SENTENCE * 1440}
+"""By their size in KB of the whole body."""
 KEY = "hg-bench-0123456789abcdef0123456789abcdef"
 """The key that every request brings: the operator's for one gateway, a virtual one with an account for another."""
-SERVED_MODEL = "bench-model-2026-11-20"
-_HEADERS = (
-    b"accept: application/json\r\n"
-    b"accept-encoding: identity\r\n"
-    b"authorization: Bearer " + KEY.encode() + b"\r\n"
-    b"content-type: application/json\r\n"
-    b"user-agent: OpenAI/Python 3.52.0\r\n"
-    b"x-stainless-arch: x64\r\n"
-    b"x-stainless-async: async:asyncio\r\n"
-    b"x-stainless-lang: python\r\n"
-    b"x-stainless-os: Linux\r\n"
-    b"x-stainless-package-version: 3.52.0\r\n"
-    b"x-stainless-retry-count: 0\r\n"
-    b"x-stainless-runtime: CPython\r\n"
-)
-"""As an official SDK sends them: headers cost a gateway time, so the load carries as many as real clients do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One answer: a document of 1 KB, or a stream of equal content frames.
+    """One answer: a document, or a stream of equal content frames; and how large the question is.
 
     Args:
         chunks: content frames of the stream; 0 for a document.
-        rate: content frames per second.
+        rate: content frames per second; 0 for as fast as they go.
         first_ms: milliseconds from the request's end to the first byte.
+        api: one of `WIRES`.
+        prompt_kb: 1 or 100.
     """
 
     chunks: int = 0
     rate: int = 0
     first_ms: int = 0
+    api: str = "chat"
+    prompt_kb: int = 1
 
     @property
     def model(self) -> str:
         """The model name that asks for this script."""
-        return f"bench-{self.chunks}x{self.rate}-{self.first_ms}ms"
+        return f"bench-{self.api}-{self.chunks}x{self.rate}-{self.first_ms}ms"
+
+    @property
+    def wire(self) -> Wire:
+        """The API."""
+        return WIRES[self.api]
+
+    @property
+    def frame_size(self) -> int:
+        """Bytes of every content frame."""
+        return len(self.wire.content(0))
 
 
-DOCUMENT = Script()
-SHORT_STREAM = Script(chunks=10, rate=50)
-PACED_RATE, OPEN_RATE = 20, 2
-"""Chunks a second of the streams that tell what a chunk costs, and of those that tell what an open stream weighs."""
-
-
-def lasting(rate: int, seconds: float) -> Script:
+def lasting(rate: int, seconds: float, api: str = "chat") -> Script:
     """A stream that outlasts a measurement."""
-    return Script(chunks=int(rate * seconds), rate=rate)
+    return Script(chunks=int(rate * seconds), rate=rate, api=api)
 
 
 def script_of(body: bytes) -> tuple[Script, bool]:
-    """The script that a request body asks for, and whether it asks for the usage frame.
+    """The script that a request body asks for, its prompt apart, and whether it asks for the usage frame.
 
     Raises ValueError if the model is not one of `Script.model`.
     """
@@ -72,14 +80,14 @@ def script_of(body: bytes) -> tuple[Script, bool]:
     named = _MODEL.fullmatch(asked["model"])
     if named is None:
         raise ValueError(f"model {asked['model']!r} names no script")
-    chunks, rate, first_ms = map(int, named.groups())
-    usage = bool(asked.get("stream_options", {}).get("include_usage"))
-    return Script(chunks, rate, first_ms), usage
+    chunks, rate, first_ms = map(int, named.groups()[1:])
+    usage = bool((asked.get("stream_options") or {}).get("include_usage"))
+    return Script(chunks, rate, first_ms, named[1]), usage
 
 
 def request_body(script: Script, *, ask_usage: bool = False) -> bytes:
-    """A chat completion request of about 1 KB."""
-    asked: dict[str, object] = {"model": script.model, "messages": [{"role": "user", "content": _PROMPT}]}
+    """A request of about 1 KB, or 100."""
+    asked = script.wire.ask(script.model, _PROMPTS[script.prompt_kb])
     if script.chunks:
         asked["stream"] = True
     if ask_usage:
@@ -87,87 +95,42 @@ def request_body(script: Script, *, ask_usage: bool = False) -> bytes:
     return json.dumps(asked).encode()
 
 
-def request(script: Script, host: str, *, ask_usage: bool = False) -> bytes:
-    """The whole HTTP request, keep-alive."""
-    body = request_body(script, ask_usage=ask_usage)
-    line = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\ncontent-length: {len(body)}\r\n"
-    return line.encode() + _HEADERS + b"\r\n" + body
+def request(script: Script, host: str, more: bytes = b"") -> bytes:
+    """The whole HTTP request, keep-alive, with as many headers as official SDKs send: they cost a gateway time.
 
-
-def _usage(chunks: int) -> dict[str, object]:
-    return {
-        "prompt_tokens": 200,
-        "completion_tokens": chunks,
-        "total_tokens": 200 + chunks,
-        "prompt_tokens_details": {"cached_tokens": 128, "audio_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
-    }
+    `more` are whole header lines that a gateway needs in order to know what to do.
+    """
+    body, wire = request_body(script), script.wire
+    head = (
+        b"POST %b HTTP/1.1\r\nhost: %b\r\ncontent-length: %d\r\n"
+        b"accept: application/json\r\naccept-encoding: identity\r\ncontent-type: application/json\r\n"
+    ) % (wire.path.encode(), host.encode(), len(body))
+    return head + wire.auth + KEY.encode() + b"\r\n" + wire.sdk + more + b"\r\n" + body
 
 
 @cache
-def document() -> bytes:
-    """The body of a non-streamed answer, 1 KB."""
-    answer = {
-        "id": "chatcmpl-bench",
-        "object": "chat.completion",
-        "created": _CREATED,
-        "model": SERVED_MODEL,
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "stop"}],
-        "usage": _usage(170),
-        "service_tier": "default",
-    }
-    spare = 1024 - len(json.dumps(answer))
-    answer["choices"] = [
-        {"index": 0, "message": {"role": "assistant", "content": "w" * spare}, "finish_reason": "stop"}
-    ]
-    return json.dumps(answer).encode()
-
-
-def _frame(choices: list[object], usage: object = None) -> bytes:
-    event = {
-        "id": "chatcmpl-bench",
-        "object": "chat.completion.chunk",
-        "created": _CREATED,
-        "model": SERVED_MODEL,
-        "service_tier": "default",
-        "system_fingerprint": "fp_0123456789",
-        "choices": choices,
-        "usage": usage,
-    }
-    return b"data: " + json.dumps(event, separators=(",", ":")).encode() + b"\n\n"
-
-
-def content_frame(index: int) -> bytes:
-    """A content frame; all have one size, and no two of a stream are equal, so a lost or swapped one shows."""
-    return _frame([{"index": 0, "delta": {"content": f" token{index:06d}"}, "logprobs": None, "finish_reason": None}])
-
-
-FRAME_SIZE = len(content_frame(0))
-"""Bytes of every content frame."""
-
-
-@cache
-def content_frames(chunks: int) -> tuple[bytes, ...]:
+def frames(api: str, chunks: int) -> tuple[bytes, ...]:
     """The content frames of a stream."""
-    return tuple(content_frame(index) for index in range(chunks))
-
-
-@cache
-def opening() -> bytes:
-    """The frame that names the role; it is sent with the first content frame."""
-    return _frame([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
-
-
-@cache
-def closing(chunks: int, *, usage: bool) -> bytes:
-    """What ends a stream: the finish frame, the usage frame if it was asked for, and [DONE]."""
-    finish = _frame([{"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}])
-    return finish + (_frame([], _usage(chunks)) if usage else b"") + b"data: [DONE]\n\n"
+    return tuple(map(WIRES[api].content, range(chunks)))
 
 
 @cache
 def expected_body(script: Script, *, ask_usage: bool = False) -> bytes:
-    """The body that a client must receive, whichever gateway the answer went through."""
+    """The body that a client must receive through whatever leaves answers alone."""
+    wire = script.wire
     if not script.chunks:
-        return document()
-    return opening() + b"".join(content_frames(script.chunks)) + closing(script.chunks, usage=ask_usage)
+        return wire.document()
+    closing = wire.closing_asked if ask_usage else wire.closing
+    return wire.opening() + b"".join(frames(script.api, script.chunks)) + closing(script.chunks)
+
+
+@cache
+def expected_meaning(script: Script) -> Meaning:
+    """What a client must read in it, through whatever writes answers anew."""
+    return meaning(script, expected_body(script))
+
+
+def meaning(script: Script, body: bytes) -> Meaning:
+    """What a client reads in this body. Raises ValueError, LookupError or TypeError if it is no answer."""
+    read = script.wire.read_stream if script.chunks else script.wire.read_document
+    return read(body)

@@ -1,4 +1,4 @@
-"""The scripted upstream: chat completions as script.py has them, at a given pace. `python -m bench.upstream PORT`.
+"""The scripted upstream: answers as script.py has them, at a given pace. `python -m bench.upstream PORT`.
 
 It lives until it is terminated. Raw asyncio protocols on uvloop, so that it takes
 as little as possible of the core it shares with the load generator.
@@ -25,31 +25,39 @@ _HEAD = (
     b"x-ratelimit-remaining-requests: 9999\r\n"
     b"x-ratelimit-remaining-tokens: 149999\r\n"
 )
+REFUSAL = b"HTTP/1.1 404 Not Found\r\ncontent-type: text/plain\r\ncontent-length: 10\r\n\r\nno script\n"
+"""To whatever is not asked as the script has it: another API's path, a model that names no script."""
 
 
 def _chunked(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-def document_write() -> bytes:
+def document_write(asked: Script) -> bytes:
     """The document, with its head."""
-    body = script.document()
+    body = asked.wire.document()
     return _HEAD + b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
 
 
-def stream_writes(chunks: int, *, usage: bool) -> tuple[bytes, ...]:
+def stream_writes(asked: Script, *, usage: bool) -> tuple[bytes, ...]:
     """What is written at each tick of a stream; the head goes with the first, the end is the last."""
     head = _HEAD + b"content-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
-    first, *rest = script.content_frames(chunks)
-    end = b"".join(_chunked(part) for part in (script.closing(chunks, usage=usage), b""))
-    return (head + _chunked(script.opening() + first), *map(_chunked, rest), end)
+    first, *rest = script.frames(asked.api, asked.chunks)
+    closing = asked.wire.closing_asked if usage else asked.wire.closing
+    end = b"".join(map(_chunked, (closing(asked.chunks), b"")))
+    return (head + _chunked(asked.wire.opening() + first), *map(_chunked, rest), end)
 
 
 @lru_cache(maxsize=256)
-def _writes_of(body: bytes) -> tuple[Script, tuple[bytes, ...]]:
-    """What a request body asks for, worked out once: the answer must cost the shared core as little as it can."""
-    asked, usage = script.script_of(body)
-    return asked, stream_writes(asked.chunks, usage=usage) if asked.chunks else (document_write(),)
+def answer(path: bytes, body: bytes) -> tuple[Script, tuple[bytes, ...]]:
+    """What is written for a request, worked out once: the answer must cost the shared core as little as it can."""
+    try:
+        asked, usage = script.script_of(body)
+    except (ValueError, KeyError, TypeError):
+        return Script(), (REFUSAL,)
+    if path != asked.wire.path.encode():
+        return Script(), (REFUSAL,)
+    return asked, stream_writes(asked, usage=usage) if asked.chunks else (document_write(asked),)
 
 
 class Answering(asyncio.Protocol):
@@ -58,7 +66,7 @@ class Answering(asyncio.Protocol):
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
-        self._body = b""
+        self._path, self._body = b"", b""
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -75,14 +83,21 @@ class Answering(asyncio.Protocol):
         """Parse."""
         self._parser.feed_data(data)
 
+    def on_message_begin(self) -> None:
+        """A new request."""
+        self._path, self._body = b"", b""
+
+    def on_url(self, piece: bytes) -> None:
+        """Collect the path, which may have a query."""
+        self._path += piece
+
     def on_body(self, piece: bytes) -> None:
         """Collect the request."""
         self._body += piece
 
     def on_message_complete(self) -> None:
         """Answer."""
-        body, self._body = self._body, b""
-        asked, writes = _writes_of(body)
+        asked, writes = answer(self._path.partition(b"?")[0], self._body)
         step = 1 / asked.rate if asked.rate else 0.0
         if asked.first_ms:
             wait = asked.first_ms / 1000

@@ -1,0 +1,1 @@
+"""The benchmark: what is asked and expected, statistics, configurations, the report, a small run. Never a time."""
