@@ -14,7 +14,7 @@ from headgate.records import Trail
 from headgate.stores import queries, records_sql
 from headgate.stores.file_sqlite import SqliteFile
 from headgate.stores.queries import Reader, SqliteRecords
-from headgate.stores.rows import to_row
+from headgate.stores.records_sqlite import keep
 from headgate.stores.summary import GroupBy
 from tests.stores.examples import a_record
 
@@ -38,7 +38,7 @@ def table(path: Path) -> Iterator[SqliteFile]:
 def test_reading_while_a_transaction_is_open_sees_what_is_committed(table: SqliteFile, path: Path) -> None:
     table.write([a_record("ex_1")])
     table._db.execute("BEGIN IMMEDIATE")
-    table._insert(to_row(a_record("ex_2")))
+    keep(table._db, [a_record("ex_2")])
     assert [record.exchange_id for record in SqliteRecords(path).records()] == ["ex_1"]
     table._db.execute("COMMIT")
     assert [record.exchange_id for record in SqliteRecords(path).records()] == ["ex_2", "ex_1"]

@@ -3,7 +3,7 @@
 import errno
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -13,38 +13,16 @@ from headgate.ledger.commands import Command
 from headgate.ledger.entries import Outcome
 from headgate.records import Record
 from headgate.stores import ledger_sqlite
+from headgate.stores.records_sqlite import UNWRITABLE, keep
 from headgate.stores.rolling import ROLLED_AT_ONCE
 from headgate.stores.rollups_sqlite import keep_entries, prepare, roll
-from headgate.stores.rows import COLUMNS, Row, as_settled, to_row, without_surrogates
+from headgate.stores.rows import as_settled
 from headgate.stores.schema import migrate
 
 _log = logging.getLogger("headgate.records")
 
 BUSY_SECONDS = 2.0
 """How long a write waits for another process's lock before it counts as failed."""
-
-# A repeat of an exchange id is the same record again, after a commit whose success could not be seen.
-# A rowid is the number of a record's arrival; one that was removed, or changed by a VACUUM, is not given again.
-_NEXT = "(SELECT max(last, coalesce((SELECT max(rowid) FROM records), 0)) + 1 FROM arrivals)"
-_INSERT = (
-    f"INSERT INTO records (rowid, {', '.join(COLUMNS)}) "  # noqa: S608 - ours
-    f"VALUES ({_NEXT}, {', '.join('?' * len(COLUMNS))}) ON CONFLICT (exchange_id) DO NOTHING"
-)
-
-_ARRIVED = "UPDATE arrivals SET last = max(last, coalesce((SELECT max(rowid) FROM records), 0))"
-
-_UNWRITABLE = (
-    sqlite3.IntegrityError,
-    sqlite3.DataError,
-    sqlite3.InterfaceError,
-    sqlite3.ProgrammingError,
-    OverflowError,
-    AttributeError,
-    TypeError,
-    ValueError,
-)
-"""What a record or a command can be refused for by its own fault. All else is the file's or the machine's, and may
-pass."""
 
 _NONE: Mapping[int, Record] = MappingProxyType({})
 
@@ -99,7 +77,7 @@ class SqliteFile:
         """
         try:
             told = self._commit(records, commands, tasks, settled, self._apply)
-        except _UNWRITABLE:
+        except UNWRITABLE:
             told = self._commit(records, commands, tasks, settled, self._apply_one_by_one)
         if _inode(self._path) != self._inode:  # a removed file takes writes without complaint
             raise FileNotFoundError(errno.ENOENT, "the file was replaced", str(self._path))
@@ -127,20 +105,10 @@ class SqliteFile:
     ) -> tuple[list[Outcome | ValueError], list[object]]:
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            self._keep(records)
             outcomes = apply(commands)
-            self._keep(as_settled(record, outcomes[at]) for at, record in settled.items())
             if records or settled:
-                self._db.execute(_ARRIVED)
+                keep(self._db, [*records, *(as_settled(record, outcomes[at]) for at, record in settled.items())])
             return outcomes, [self._answer(task) for task in tasks]
-
-    def _keep(self, records: Iterable[Record]) -> None:
-        """A statement that fails is undone alone, so one bad record costs the others nothing."""
-        for record in records:
-            try:
-                self._insert(to_row(record))
-            except _UNWRITABLE as error:
-                _log.error("a record can never be written (%s) and is lost: %r", error, record)
 
     def _apply(self, commands: Sequence[Command]) -> list[Outcome | ValueError]:
         # Not inside a savepoint, which would have SQLite copy every page before it is changed.
@@ -153,7 +121,7 @@ class SqliteFile:
             try:
                 with self._undoing():
                     outcomes += ledger_sqlite.apply(self._db, [command])
-            except _UNWRITABLE as error:
+            except UNWRITABLE as error:
                 _log.error("a command can never be written (%s): %r", error, command)
                 outcomes.append(ValueError(f"{command!r:.200} cannot be kept: {error}"))
         return outcomes
@@ -171,17 +139,11 @@ class SqliteFile:
         self._db.execute("SAVEPOINT part")
         try:
             yield
-        except _UNWRITABLE:
+        except UNWRITABLE:
             self._db.execute("ROLLBACK TO part")
             self._db.execute("RELEASE part")
             raise
         self._db.execute("RELEASE part")
-
-    def _insert(self, row: Row) -> None:
-        try:
-            self._db.execute(_INSERT, row)
-        except UnicodeEncodeError:
-            self._db.execute(_INSERT, without_surrogates(row))
 
     def close(self) -> None:
         """Let go of the file; what was not committed is undone."""

@@ -13,6 +13,8 @@ from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
+import msgspec
+
 from headgate.ledger.entries import Outcome
 from headgate.records import Attempt, Bill, Ending, PriceLine, Record, Settled, disputed
 from headgate.usage import Basis, Estimate, Leg, Reading, Usage
@@ -56,23 +58,26 @@ _bill = attrgetter(*_BILL)
 _LINE = tuple(f.name for f in fields(PriceLine))
 _ATTEMPT = tuple(f.name for f in fields(Attempt))
 _json_text = json.JSONEncoder(separators=(",", ":")).encode
+_encoded = msgspec.json.Encoder().encode
+"""Of values whose fields are all of their JSON, in that order: ten times as fast."""
+_NO_DETAILS = (None,) * len(_DETAILS)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def to_row(record: Record) -> Row:
     """The record's values in the order of COLUMNS."""
     reading, estimate, bill = record.reading, record.reading.estimate or Estimate(), record.bill
-    details = _details(reading.usage)
+    usage = reading.usage
     return (
         *_own(record),
         *_reading(reading),
         estimate.input_tokens,
         estimate.output_tokens,
-        *_counts(reading.usage),
-        *(None if details[name] is None else _json_text(details[name]) for name in _DETAILS),
+        *_counts(usage),
+        *(_NO_DETAILS if _plain(usage) else _detail_texts(usage)),
         _json_text(dict(reading.anomalies)) if reading.anomalies else None,
         _objects(record.attempts, _ATTEMPT),
-        *_later_counts(reading.usage),
+        *_later_counts(usage),
         _json_text(dict(reading.terms)) if reading.terms else None,
         record.key_id,
         *_bill(bill),
@@ -130,7 +135,21 @@ def without_surrogates(row: Row) -> Row:
 
 def _objects(values: Sequence[Attempt | PriceLine], names: Sequence[str]) -> str | None:
     """The JSON of some values; None where there are none."""
-    return _json_text([{name: getattr(value, name) for name in names} for value in values]) if values else None
+    if not values:
+        return None
+    try:
+        return _encoded(values).decode()
+    except (ValueError, OverflowError):  # half a character, or a number of more than 64 bits
+        return _json_text([{name: getattr(value, name) for name in names} for value in values])
+
+
+def _plain(usage: Usage) -> bool:
+    """Whether there is nothing in it but integers, as is nearly always so."""
+    return usage.cache_write_tokens_by_ttl is usage.tool_calls is usage.billed_units is None and not usage.legs
+
+
+def _detail_texts(usage: Usage) -> Iterable[str | None]:
+    return (None if value is None else _json_text(value) for value in _details(usage).values())
 
 
 def _pick(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
