@@ -10,8 +10,10 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from headgate.records import Bill, Ending, PriceLine, Record, Settled
 from headgate.stores.postgres_link import connect, told_apart

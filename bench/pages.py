@@ -12,13 +12,14 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 import aiohttp
 import uvicorn
+from msgspec.structs import replace
 
 from bench import filling, machine
 from bench.figures import percentile

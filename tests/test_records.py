@@ -1,7 +1,7 @@
 import json
-from dataclasses import fields, replace
 
 import pytest
+from msgspec.structs import fields, replace
 
 from headgate.records import (
     Attempt,
@@ -78,7 +78,7 @@ BILL = Bill(
 
 def test_a_bill_as_json() -> None:
     said = json.loads(json.dumps(replace(RECORD, bill=BILL).as_json()))
-    assert {name: said[name] for name in Bill.__slots__} == {
+    assert {name: said[name] for name in Bill.__struct_fields__} == {
         "account": "acme",
         "hold_nanos": 9_000,
         "cost_nanos": 5_000,

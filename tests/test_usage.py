@@ -1,9 +1,9 @@
 import json
-from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import fields
 
 from headgate.usage import Basis, Estimate, Leg, Reading, Usage
 

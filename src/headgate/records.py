@@ -4,9 +4,11 @@ The record is what everything else shows. It is made once, when the exchange is 
 keeps it without making the client wait.
 """
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from headgate.usage import Basis, Reading
 
@@ -34,8 +36,7 @@ class Ending(StrEnum):
     """The process ended before the exchange did; written by the sweep."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """One try at one deployment. Times are nanoseconds since the exchange began."""
 
     provider: str
@@ -75,8 +76,7 @@ class Settled(StrEnum):
     """The hold had been resolved already, with another amount: someone has to look at it."""
 
 
-@dataclass(frozen=True, slots=True)
-class PriceLine:
+class PriceLine(Struct, frozen=True):
     """One part of a cost: quantity x dollars / per."""
 
     unit: str
@@ -94,8 +94,7 @@ UNPRICED = "unpriced:"
 """What flags begin with that name a part of a usage whose price is not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
+class Bill(Struct, frozen=True):
     """What an exchange cost, and what became of its hold. Amounts in nano-dollars; None is unknown, never 0."""
 
     account: str | None = None
@@ -116,15 +115,14 @@ class Bill:
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values under the field names of this class."""
-        own: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        own: dict[str, Any] = {name: getattr(self, name) for name in self.__struct_fields__}
         own["settled"] = str(self.settled) if self.settled is not None else None
-        own["lines"] = [{name: getattr(line, name) for name in line.__slots__} for line in self.lines]
+        own["lines"] = [{name: getattr(line, name) for name in line.__struct_fields__} for line in self.lines]
         own["flags"] = list(self.flags)
         return own
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """What is kept of an exchange. Times: `started_at_ns` since the Unix epoch, the others since the start."""
 
     exchange_id: str
@@ -164,10 +162,10 @@ class Record:
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values under the field names of this class, the reading's merged in."""
-        own: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        own: dict[str, Any] = {name: getattr(self, name) for name in self.__struct_fields__}
         del own["reading"], own["bill"]
         own["ending"] = str(self.ending)
-        own["attempts"] = [{name: getattr(a, name) for name in a.__slots__} for a in self.attempts]
+        own["attempts"] = [{name: getattr(a, name) for name in a.__struct_fields__} for a in self.attempts]
         return own | self.bill.as_json() | self.reading.as_json()
 
 
@@ -181,8 +179,7 @@ def disputed(record: Record) -> Record:
     return replace(record, bill=replace(record.bill, settled=Settled.DISPUTED))
 
 
-@dataclass(frozen=True, slots=True)
-class Trail:
+class Trail(Struct, frozen=True):
     """What the log knows of a provider's response id: who served it, and whether its usage has been counted."""
 
     provider: str
@@ -232,8 +229,7 @@ def bears(record: Record, mark: Mark) -> bool:
             return (record.billable or record.counted) and ending not in UNSENT and unpriced
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """Which records; None is any."""
 
     since_ns: int | None = None

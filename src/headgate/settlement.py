@@ -5,9 +5,11 @@ reading that is not the provider's whole report is billed by what was delivered,
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from headgate.records import Ending
 from headgate.usage import Basis, Estimate, Reading, Usage
@@ -57,8 +59,7 @@ FLAGS: Mapping[Basis, str] = MappingProxyType(
 """What a charge is flagged with where it does not rest on the provider's whole report."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(Struct, frozen=True):
     """What to charge for, and whether to charge at all."""
 
     charged: bool

@@ -8,18 +8,18 @@ no estimate can ever pass for a report (docs/decisions/0001).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from msgspec import Struct, field
+
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 _NO_TERMS: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(Struct, frozen=True):
     """A billed part that the totals leave out, at its own model's price.
 
     Anthropic's compaction and advisor iterations, and image generation inside a Responses call, are such parts.
@@ -30,8 +30,7 @@ class Leg:
     usage: "Usage"
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """Counts of tokens unless a field says otherwise; None means not reported."""
 
     input_tokens: int | None = None
@@ -70,7 +69,7 @@ class Usage:
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values, every field present: None stays null. The cache reads by modality only where told."""
         out: dict[str, Any] = {}
-        for name in self.__slots__:
+        for name in self.__struct_fields__:
             value = getattr(self, name)
             if value is not None or name not in _WHERE_TOLD:
                 out[name] = dict(value) if isinstance(value, Mapping) else value
@@ -104,8 +103,7 @@ class Basis(StrEnum):
     """Nothing reported and nothing delivered to estimate from."""
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """Tokens inferred from bytes where the provider reported none. None where it did report, or nothing is known."""
 
     input_tokens: int | None = None
@@ -130,8 +128,7 @@ def _above(estimated: int | None, reported: int | None) -> int | None:
     return None if estimated is None else max(0, estimated - (reported or 0))
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What a meter saw of one response."""
 
     usage: Usage = _EMPTY

@@ -1,6 +1,6 @@
 """The protocol's own promises, as its simplest store keeps them; every store's are in tests/stores."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from headgate.access.budgets import Budget, Scope, Window
 from headgate.access.directory import Directory

@@ -2,11 +2,11 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from headgate.access.budgets import Budget, Scope, Window
 from headgate.access.virtual import PREFIX, RANDOM_BYTES, VirtualKey, digest_of, hint_of, key_text

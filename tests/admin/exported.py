@@ -77,9 +77,9 @@ def record_of(row: Mapping[str, Any]) -> Record:
         assert (nanos is None) == (dollars is None)
         assert nanos is None or Decimal(dollars) * 10**9 == nanos
     assert row["model"] == (row["served_model"] or row["model_asked"])
-    own = {name: row[name] for name in Record.__slots__ if name in row}
-    reading = {name: row[name] for name in Reading.__slots__ if name in row}
-    bill = {name: row[name] for name in Bill.__slots__ if name in row}
+    own = {name: row[name] for name in Record.__struct_fields__ if name in row}
+    reading = {name: row[name] for name in Reading.__struct_fields__ if name in row}
+    bill = {name: row[name] for name in Bill.__struct_fields__ if name in row}
     estimate = Estimate(row["estimated_input_tokens"], row["estimated_output_tokens"])
     reading |= {
         "usage": _usage(row),
@@ -102,7 +102,7 @@ def record_of(row: Mapping[str, Any]) -> Record:
 
 
 def _usage(values: Mapping[str, Any]) -> Usage:
-    own = {name: values[name] for name in Usage.__slots__}
+    own = {name: values[name] for name in Usage.__struct_fields__}
     units = own["billed_units"]
     own["billed_units"] = units and {unit: n if isinstance(n, int) else Decimal(n) for unit, n in units.items()}
     own["legs"] = tuple(Leg(leg["kind"], leg["model"], _usage(leg["usage"])) for leg in own["legs"])

@@ -1,10 +1,10 @@
-from dataclasses import fields
 from datetime import UTC, datetime
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
 from headgate.access.limits import Limits
 from headgate.admin import bodies, views

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from headgate.admin.bookkeeping import Bookkeeping, Since
 from headgate.admin.books import Finding, Verdict

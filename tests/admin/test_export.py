@@ -2,11 +2,11 @@ import asyncio
 import csv
 import io
 import json
-from dataclasses import fields
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
 from headgate.admin.export import COLUMNS, GUARDED, Format, Kind, head, pages, rendered, time_text
 from headgate.records import Bill, Record, Wanted

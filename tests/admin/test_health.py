@@ -1,6 +1,6 @@
 """Health, as an operator reads it."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from headgate.admin.health import DatabaseKind, price_book_view
 from headgate.config import price_data

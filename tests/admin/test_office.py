@@ -1,9 +1,10 @@
 """What an operator does, over a store in memory."""
 
 import asyncio
-from dataclasses import replace
+import dataclasses
 
 import pytest
+from msgspec.structs import replace
 
 from headgate.access.budgets import Scope, Window
 from headgate.access.limits import Limits
@@ -153,10 +154,10 @@ async def test_a_key_that_would_be_expired_is_not_made(office: Office) -> None:
 
 async def test_a_key_can_be_changed_but_not_once_it_is_revoked(office: Office, clock: Clock) -> None:
     key, _ = await office.create_key(KeyTerms("k", "acme", tags=("red",)))
-    changed = await office.change_key(key.key_id, lambda terms: replace(terms, tags=("blue",)))
+    changed = await office.change_key(key.key_id, lambda terms: dataclasses.replace(terms, tags=("blue",)))
     assert changed == replace(key, tags=("blue",))
     with pytest.raises(NotFound, match="account"):
-        await office.change_key(key.key_id, lambda terms: replace(terms, account_id="nobody"))
+        await office.change_key(key.key_id, lambda terms: dataclasses.replace(terms, account_id="nobody"))
     clock.now_ns += 1
     revoked = await office.revoke_key(key.key_id)
     assert revoked == replace(changed, revoked_at_ns=NOON_NS + 1)
@@ -171,9 +172,9 @@ async def test_a_key_can_be_changed_but_not_once_it_is_revoked(office: Office, c
 async def test_a_revocation_is_not_undone_by_a_change_at_the_same_time(office: Office) -> None:
     key, _ = await office.create_key(KeyTerms("k", "acme"))
     await asyncio.gather(
-        *(office.change_key(key.key_id, lambda terms: replace(terms, owner="b")) for _ in range(5)),
+        *(office.change_key(key.key_id, lambda terms: dataclasses.replace(terms, owner="b")) for _ in range(5)),
         office.revoke_key(key.key_id),
-        *(office.change_key(key.key_id, lambda terms: replace(terms, owner="c")) for _ in range(5)),
+        *(office.change_key(key.key_id, lambda terms: dataclasses.replace(terms, owner="c")) for _ in range(5)),
         return_exceptions=True,
     )
     assert (await office.key(key.key_id)).revoked_at_ns is not None

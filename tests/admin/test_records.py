@@ -1,8 +1,8 @@
-from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
 from hypothesis import given
+from msgspec.structs import replace
 from openapi_schema_validator import OAS31Validator
 
 from headgate.admin.records import RecordView, record_view, with_dollars

@@ -1,6 +1,7 @@
-from dataclasses import replace
+import dataclasses
 
 import pytest
+from msgspec.structs import replace
 
 from headgate.access.limits import Limits
 from headgate.access.virtual import VirtualKey
@@ -46,7 +47,7 @@ def test_good_terms() -> None:
 def test_what_is_out_of_bounds_is_named(field: str, value: object) -> None:
     own = {"expires_at": "expires_at_ns"}.get(field, field)
     with pytest.raises(BadRequest) as refused:
-        check_terms(replace(GOOD, **{own: value}))  # type: ignore[arg-type]
+        check_terms(dataclasses.replace(GOOD, **{own: value}))  # type: ignore[arg-type]
     assert (refused.value.param or "").startswith(field)
 
 

@@ -1,7 +1,6 @@
-from dataclasses import fields
-
 import msgspec
 import pytest
+from msgspec.structs import fields
 
 from headgate.access.limits import Limits
 from headgate.admin import views

@@ -6,11 +6,14 @@ would.
 """
 
 import asyncio
+import dataclasses
 import json
 import random
 from collections.abc import Coroutine, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
+
+from msgspec.structs import replace
 
 from headgate.access.budgets import Budget, Scope, Window
 from headgate.access.limits import Limits
@@ -142,7 +145,7 @@ class History:
         spike_at = (self.now_ns // DAY - 1) * DAY + 13 * HOUR
         plain = [self._asked(n, at) for n, at in enumerate(self._times())]
         spike = [
-            replace(self._asked(self.exchanges + n, spike_at + at), model=OPUS, caller=SPIKE)
+            dataclasses.replace(self._asked(self.exchanges + n, spike_at + at), model=OPUS, caller=SPIKE)
             for n, at in enumerate(self._chance("spike").sample(range(2 * HOUR), self.exchanges // 160))
         ]
         asked = sorted([*plain, *spike], key=lambda one: one.at)
@@ -230,7 +233,7 @@ def _place(record: Record, budgets: Iterable[Budget]) -> Place:
     subjects = {record.key_id, record.bill.account, *tags}
     caps = tuple(budget.cap(at, amount) for budget in budgets if budget.subject in subjects)
     # A budget that was set later than this was spent bounds nothing of it.
-    caps = tuple(replace(cap, limit=10**6 * DOLLAR) for cap in caps)
+    caps = tuple(dataclasses.replace(cap, limit=10**6 * DOLLAR) for cap in caps)
     about = json.dumps({"key": record.key, "key_id": record.key_id})
     return Place(record.exchange_id, record.bill.account or "", amount, at, NODE, sent=True, about=about, caps=caps)
 

@@ -1,9 +1,9 @@
 """What the demo shows, rendered to text; and what it takes for right."""
 
-from dataclasses import replace
 from io import StringIO
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from headgate.cli.demo_view import Board, Play, metered, print_answer

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from itertools import pairwise
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
 from headgate.dialects.base import Answer, Ask
 from headgate.dialects.registry import by_name

@@ -1,10 +1,10 @@
 import base64
 import json
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from headgate.dialects.attachments import MOST_COMMAS, PICTURE_TOKENS, with_attachments
 from headgate.dialects.base import Ask

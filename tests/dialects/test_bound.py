@@ -104,7 +104,7 @@ def test_a_bound_is_never_less_for_asking_for_more(ask: Ask, limits: ModelLimits
 
 
 def _with(ask: Ask, name: str, value: Any) -> Ask:
-    fields = {field: getattr(ask, field) for field in Ask.__slots__}
+    fields = {field: getattr(ask, field) for field in Ask.__struct_fields__}
     return Ask(**(fields | {name: value}))
 
 

@@ -1,11 +1,11 @@
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from headgate import jsontext
 from headgate.dialects.base import Answer, Ask

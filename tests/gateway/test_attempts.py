@@ -1,14 +1,15 @@
 """Several attempts of one exchange: what the client sees, what each costs, and what the books say."""
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from headgate.access.limits import Limits
 from headgate.errors import UpstreamCut, UpstreamTimeout, UpstreamUnreachable
@@ -41,7 +42,7 @@ from .fakes import (
     stage,
 )
 
-A, B, C = (replace(deployment("openai"), name=name) for name in "abc")
+A, B, C = (dataclasses.replace(deployment("openai"), name=name) for name in "abc")
 ASK = CHAT.replace(b"gpt-4o-mini", b"smart")
 BUSY = b'{"error":{"message":"slow down","type":"rate_limit_error","code":"rate_limited"}}'
 
@@ -92,7 +93,7 @@ FAILURES = {
 @pytest.mark.parametrize("policy", OnUpstreamFailure)
 async def test_the_next_target_answers(failure: str, policy: OnUpstreamFailure) -> None:
     first = FAILURES[failure]
-    there = await scene(replace(first), good(), policy=policy).with_key()
+    there = await scene(dataclasses.replace(first), good(), policy=policy).with_key()
     client = FakeClient()
     record = await there.play(post("/v1/chat/completions", ASK, BEARER), client)
     assert (client.status, client.body, client.ended) == (200, FIRST + FINISH + DONE, True)
@@ -117,7 +118,7 @@ async def test_what_is_wrong_with_the_request_is_wrong_everywhere(status: int) -
 
 
 async def test_a_clients_own_credential_is_its_own_matter() -> None:
-    own = replace(deployment("openai", client_keys=True), name="a")
+    own = dataclasses.replace(deployment("openai", client_keys=True), name="a")
     there, client = scene(refused(401), good(), deployments=(own, B)), FakeClient()
     await there.play(post("/v1/chat/completions", ASK), client)
     assert client.status == 401
@@ -151,7 +152,7 @@ async def test_all_fail_and_the_last_answer_is_told() -> None:
 
 @pytest.mark.parametrize("last", [unreachable(), FakeCall(UpstreamCut("It broke off."))], ids=["unreachable", "cut"])
 async def test_a_providers_word_is_told_rather_than_ours(last: FakeCall) -> None:
-    there = await scene(refused(429, BUSY, (b"retry-after", b"7")), replace(last)).with_key()
+    there = await scene(refused(429, BUSY, (b"retry-after", b"7")), dataclasses.replace(last)).with_key()
     client = FakeClient()
     record = await there.play(post("/v1/chat/completions", ASK, BEARER), client)
     assert (client.status, client.body) == (429, BUSY)
@@ -331,11 +332,11 @@ class NoTokens:
 
 @pytest.mark.parametrize("others", [1, 0])
 async def test_a_credential_that_cannot_be_had_is_a_failure_like_others(others: int) -> None:
-    short_lived = replace(A)
+    short_lived = dataclasses.replace(A)
     short_lived.__dict__["short_lived"] = True  # a cached property: it would take a real grant
     there = scene(good(), deployments=(short_lived, *[B] * others))
     forwarder = replace(there.gateway.forwarder, credentials=NoTokens())
-    there = replace(there, gateway=replace(there.gateway, forwarder=forwarder))
+    there = dataclasses.replace(there, gateway=replace(there.gateway, forwarder=forwarder))
     await there.with_key()
     client = FakeClient()
     record = await there.play(post("/v1/chat/completions", ASK, BEARER), client)
@@ -455,7 +456,7 @@ async def test_a_fault_after_a_charged_attempt_keeps_its_charge(monkeypatch: pyt
 
 
 async def test_a_model_in_a_path_is_named_as_each_target_knows_it() -> None:
-    google, vertex = (replace(deployment("google"), name=name) for name in ("one", "two"))
+    google, vertex = (dataclasses.replace(deployment("google"), name=name) for name in ("one", "two"))
     tiers = (Tier((Target(google, "gemini-3-flash"),)), Tier((Target(vertex, "gemini-3-pro"),)))
     there = stage(refused(503), ok(b'{"candidates":[]}', headers=JSON), deployments=(google, vertex),
                   aliases=[Alias("smart", tiers)])  # fmt: skip

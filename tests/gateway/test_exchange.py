@@ -1,13 +1,14 @@
 """The spine: conversations in, exactly one record out."""
 
 import asyncio
+import dataclasses
 import gzip
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from headgate.errors import UpstreamCut, UpstreamUnreachable
 from headgate.gateway.forward import Bounds
@@ -403,7 +404,7 @@ class Freshener:
     async def freshen(self, deployment: Deployment) -> Deployment:
         if self.fails:
             raise UpstreamUnreachable(f"No access token for {deployment.name} could be had.")
-        return replace(deployment, secrets={"access_token": Secret("fresh")})
+        return dataclasses.replace(deployment, secrets={"access_token": Secret("fresh")})
 
 
 def entra() -> Deployment:

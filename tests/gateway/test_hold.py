@@ -1,12 +1,13 @@
 """Money is set aside before anything is sent: how much, for whom, and what is answered where it cannot be."""
 
 import asyncio
+import dataclasses
 import json
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from headgate.access.budgets import Budget, Scope, Window
 from headgate.access.limits import Limits
@@ -530,7 +531,10 @@ async def test_a_ledger_that_is_too_slow_is_503_and_the_late_hold_is_given_back(
 async def test_a_gateway_that_stops_while_it_waits_for_the_ledger_gives_the_late_hold_back() -> None:
     store = SlowStore()
     scene = await stage(store=store).with_key()
-    scene = replace(scene, gateway=replace(scene.gateway, holds=replace(scene.gateway.holds, patience_seconds=60)))
+    scene = dataclasses.replace(
+        scene,
+        gateway=replace(scene.gateway, holds=replace(scene.gateway.holds, patience_seconds=60)),
+    )
     store.works.clear()
     written = len(store.writing)
     running = asyncio.create_task(scene.gateway.exchange(chat(), FakeClient()))

@@ -1,4 +1,6 @@
-from dataclasses import replace
+import dataclasses
+
+from msgspec.structs import replace
 
 from headgate.dialects.base import Ask
 from headgate.gateway.admit import Admission
@@ -69,7 +71,7 @@ async def test_an_exchange_is_seen_between_its_hold_and_its_settlement() -> None
         seen.append((each.held is not None, each.meter is not None, live.record("ex_1")))
 
     scene = await stage(ok(look, FIRST, FINISH, USAGE, DONE)).with_key()
-    scene = replace(scene, gateway=replace(scene.gateway, live=live))
+    scene = dataclasses.replace(scene, gateway=replace(scene.gateway, live=live))
     record = await scene.play(post("/v1/chat/completions", CHAT, BEARER), FakeClient())
     assert seen == [(True, True, None)]
     assert (len(live), live.record("ex_1")) == (0, record)

@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from headgate.gateway.locate import Place, locate
 from headgate.gateway.record import Trails, counts, named

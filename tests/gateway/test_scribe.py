@@ -5,10 +5,10 @@ import json
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from headgate.audit.redaction import Redactor
 from headgate.audit.rules import Rule

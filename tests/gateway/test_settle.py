@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from headgate.gateway.appraise import Appraisal
 from headgate.gateway.hold import Held

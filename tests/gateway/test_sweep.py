@@ -122,7 +122,7 @@ async def test_what_becomes_of_an_orphan(
 async def test_streams_have_their_turn_while_all_are_noted() -> None:
     scene, stepped = stage(), 0
 
-    class Many(Checkpoints):
+    class Many(Checkpoints, frozen=True):
         def notes(self) -> Iterator[bool]:
             nonlocal stepped
             for _ in range(100):

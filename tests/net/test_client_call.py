@@ -1,9 +1,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from headgate.errors import Busy, HeadgateError, UpstreamCut, UpstreamTimeout, UpstreamUnreachable
 from headgate.gateway.upstream import Call, CallAborted, Head

@@ -1,9 +1,8 @@
-from dataclasses import replace
-
 import pytest
 from httptools import HttpRequestParser
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from headgate.errors import BadRequest
 from headgate.gateway.upstream import UpstreamRequest

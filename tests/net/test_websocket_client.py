@@ -2,15 +2,16 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from http import HTTPStatus
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_sockets
 from websockets.datastructures import Headers as FieldList
@@ -261,7 +262,7 @@ async def test_nobody_there() -> None:
     with pytest.raises(UpstreamUnreachable, match="refused"):
         await WebSockets().connect(ask(origin, b"GET", b""))
     with pytest.raises(UpstreamUnreachable, match="resolved"):
-        await WebSockets().connect(ask(replace(origin, host="no-such-host.invalid"), b"GET", b""))
+        await WebSockets().connect(ask(dataclasses.replace(origin, host="no-such-host.invalid"), b"GET", b""))
 
 
 @on_each_loop

@@ -87,7 +87,11 @@ def test_no_cost_is_above_the_worst_case(
 @given(st.sampled_from(MODELS[:7]), consistent(), st.integers(0, 10**6), st.integers(0, 10**6))
 def test_more_tokens_never_cost_less(model: str, usage: Usage, more_input: int, more_output: int) -> None:
     larger = Usage(
-        **{name: getattr(usage, name) for name in Usage.__slots__ if name not in {"input_tokens", "output_tokens"}},
+        **{
+            name: getattr(usage, name)
+            for name in Usage.__struct_fields__
+            if name not in {"input_tokens", "output_tokens"}
+        },
         input_tokens=(usage.input_tokens or 0) + more_input,
         output_tokens=(usage.output_tokens or 0) + more_output,
     )

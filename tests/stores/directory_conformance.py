@@ -1,8 +1,7 @@
 """What every store must do as a Directory. A store's test file subclasses `DirectoryConformance`."""
 
-from dataclasses import fields, replace
-
 import pytest
+from msgspec.structs import fields, replace
 
 from headgate.access.budgets import Budget, Scope, Window
 from headgate.access.limits import Limits

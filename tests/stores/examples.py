@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from headgate.records import Attempt, Bill, Ending, Mark, PriceLine, Record, Settled, Wanted
 from headgate.usage import Basis, Estimate, Leg, Reading, Usage
@@ -46,7 +46,7 @@ PLAIN = Record(
 
 def a_record(exchange_id: str = "ex_1", **changes: Any) -> Record:
     """PLAIN with changes; those to fields of Reading go to its reading."""
-    own = {name: changes.pop(name) for name in list(changes) if name in Record.__slots__}
+    own = {name: changes.pop(name) for name in list(changes) if name in Record.__struct_fields__}
     return replace(PLAIN, exchange_id=exchange_id, reading=replace(PLAIN.reading, **changes), **own)
 
 
@@ -65,7 +65,7 @@ tallies = st.dictionaries(texts, counts, max_size=3)
 units = st.dictionaries(texts, counts | st.decimals(allow_nan=False, allow_infinity=False), max_size=3)
 plain_usages = st.builds(
     Usage,
-    **{name: some_counts for name in Usage.__slots__ if name.endswith("_tokens")},
+    **{name: some_counts for name in Usage.__struct_fields__ if name.endswith("_tokens")},
     reported_cost_nanos=some_counts,
     cache_write_tokens_by_ttl=st.none() | tallies,
     tool_calls=st.none() | tallies,

@@ -70,10 +70,10 @@ def at(record: Record, started_at_ns: int) -> Record:
 def _but_id_and_time(record: Record) -> dict[str, Any]:
     own = {
         name: getattr(record, name)
-        for name in Record.__slots__
+        for name in Record.__struct_fields__
         if name not in {"exchange_id", "started_at_ns", "reading"}
     }
-    return own | {name: getattr(record.reading, name) for name in type(record.reading).__slots__}
+    return own | {name: getattr(record.reading, name) for name in type(record.reading).__struct_fields__}
 
 
 def within(records: Iterable[Record], since_ns: int | None, until_ns: int | None) -> list[Record]:

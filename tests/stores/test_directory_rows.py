@@ -17,7 +17,9 @@ def test_a_key_comes_back_with_the_budgets_that_stand_behind_its_row(key: Virtua
     assert len(row) == len(KEY)
     found = key_of((*row, json.dumps([budget_row(budget) for budget in binding])))
     ordered = tuple(sorted(binding, key=lambda budget: budget.budget_id))
-    assert found == VirtualKey(**{name: getattr(key, name) for name in VirtualKey.__slots__} | {"budgets": ordered})
+    assert found == VirtualKey(
+        **{name: getattr(key, name) for name in VirtualKey.__struct_fields__} | {"budgets": ordered}
+    )
 
 
 @given(st.builds(Budget))

@@ -1,9 +1,9 @@
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from headgate.stores import directory_sqlite
 from headgate.stores.schema import migrate

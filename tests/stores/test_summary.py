@@ -103,6 +103,6 @@ def test_json_has_the_names_of_usage_and_the_group_under_what_it_is() -> None:
     named = UsageRow("2025-11-01", exchanges=1, input_tokens=0).as_json(GroupBy.DAY)
     assert named["day"] == "2025-11-01"
     assert (named["input_tokens"], named["output_tokens"]) == (0, None)
-    assert set(COUNTS) <= set(Usage.__slots__) & named.keys()
+    assert set(COUNTS) <= set(Usage.__struct_fields__) & named.keys()
     assert "group" not in named
     assert "day" not in UsageRow("x").as_json()

@@ -1,10 +1,10 @@
 """The families as text: read back by Prometheus' own parser, and looked at by its own linter."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client.exposition import choose_encoder, generate_latest
 from prometheus_client.openmetrics import parser as open_metrics
 from prometheus_client.parser import text_string_to_metric_families as parsed

@@ -2,12 +2,12 @@
 
 import json
 import logging
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from headgate.records import Attempt, Bill, Ending, Record
 from headgate.telemetry.lines import Line, as_json, as_text, level_of, safe

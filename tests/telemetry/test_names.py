@@ -1,8 +1,7 @@
 """Which names models have in labels, and that clients cannot make more of them than there may be."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from headgate.records import Ending
 from headgate.telemetry.names import LONGEST, NONE, OTHER, Names

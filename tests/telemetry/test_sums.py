@@ -1,12 +1,12 @@
 """What exchanges add up to: held against what `headgate usage` makes of the same records."""
 
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from msgspec import structs
+from msgspec.structs import replace
 
 from headgate.records import Attempt, Bill, Ending, Record, Settled
 from headgate.stores.summary import GroupBy, UsageRow, summarise, total

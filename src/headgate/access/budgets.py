@@ -5,8 +5,9 @@ own; nothing is ever reset (facts/stream_cases.md 10.5).
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from headgate.ledger.entries import Cap, Measure
 
@@ -31,8 +32,7 @@ class Scope(StrEnum):
     TAG = "tag"
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(Struct, frozen=True):
     """A bound on spending."""
 
     budget_id: str

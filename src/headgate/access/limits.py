@@ -6,7 +6,8 @@ and days in UTC.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from headgate.ledger.entries import Cap, Measure
 
@@ -14,8 +15,7 @@ _MINUTE_NS = 60 * 1_000_000_000
 _DAY_NS = 24 * 60 * _MINUTE_NS
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What a key may do; None is no limit."""
 
     requests_per_minute: int | None = None

@@ -7,9 +7,10 @@ copy of the database opens nothing, and looking a key up by its digest leaks no 
 import hashlib
 import hmac
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Protocol
+
+from msgspec import Struct
 
 from headgate.access.budgets import Budget, Scope
 from headgate.access.limits import Limits
@@ -21,8 +22,7 @@ RANDOM_BYTES = 24
 _SHOWN = 8
 
 
-@dataclass(frozen=True, slots=True)
-class VirtualKey:
+class VirtualKey(Struct, frozen=True):
     """A key as it is kept. Times in nanoseconds since the epoch."""
 
     key_id: str

@@ -6,8 +6,10 @@ Amounts are integer nano-dollars, times nanoseconds since the epoch.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from headgate.access.budgets import Budget, Scope, Window
 from headgate.access.directory import Directory

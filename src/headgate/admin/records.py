@@ -4,10 +4,11 @@ The shape of a record is that of `Record.as_json`, made from the dataclasses the
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Protocol, get_args, get_type_hints
 
 import msgspec
+from msgspec.structs import fields
 
 from headgate.admin.texts import usd_from_nanos
 from headgate.records import Attempt, Bill, Record, Wanted

@@ -52,7 +52,7 @@ def check_terms(terms: KeyTerms) -> None:
     for param, values in (("tags", terms.tags), ("models", terms.models), ("providers", terms.providers)):
         if len(values) > _MOST:
             raise BadRequest(f"`{param}`: expected at most {_MOST}.", param=param)
-    for field in Limits.__slots__:
+    for field in Limits.__struct_fields__:
         value = getattr(terms.limits, field)
         if value is not None and not 1 <= value <= LARGEST_LIMIT:
             raise BadRequest(f"`limits.{field}`: expected 1 to {LARGEST_LIMIT}.", param=f"limits.{field}")

@@ -255,7 +255,7 @@ def key_view(key: VirtualKey, now_ns: int) -> KeyView:
         tags=key.tags,
         models=key.models,
         providers=key.providers,
-        limits=LimitsView(**{name: getattr(key.limits, name) for name in Limits.__slots__}),
+        limits=LimitsView(**{name: getattr(key.limits, name) for name in Limits.__struct_fields__}),
         created_at=moment(key.created_at_ns),
         expires_at=None if key.expires_at_ns is None else moment(key.expires_at_ns),
         revoked_at=None if key.revoked_at_ns is None else moment(key.revoked_at_ns),

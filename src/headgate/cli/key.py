@@ -195,7 +195,7 @@ async def _make(
 
 def _asked(terms: "KeyTerms", expires: str | None) -> dict[str, Any]:
     """What was asked for, in the words of the admin API; what was left out is left out."""
-    limits = {name: getattr(terms.limits, name) for name in terms.limits.__slots__}
+    limits = {name: getattr(terms.limits, name) for name in terms.limits.__struct_fields__}
     asked = {
         "name": terms.name,
         "account": terms.account_id,
@@ -218,5 +218,5 @@ def _state(key: "VirtualKey", now_ns: int) -> str:
 
 
 def _limits(key: "VirtualKey") -> str:
-    named = ((field, getattr(key.limits, field)) for field in type(key.limits).__slots__)
+    named = ((field, getattr(key.limits, field)) for field in type(key.limits).__struct_fields__)
     return ", ".join(f"{value:,} {field.replace('_', ' ')}" for field, value in named if value is not None)

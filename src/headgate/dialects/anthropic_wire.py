@@ -6,10 +6,10 @@ No dialect itself: the Messages API, Vertex and Bedrock's InvokeModel all carry 
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
 from headgate.dialects.asking import Wanted, largest, raw_bytes, read_request, rows, runs_tools
 from headgate.dialects.attachments import with_attachments

@@ -6,10 +6,10 @@ what it does not know is looked at closely.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from headgate.dialects.base import Ask
 from headgate.dialects.reading import loads

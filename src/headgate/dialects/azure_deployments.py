@@ -5,10 +5,10 @@ answers are read alike: an embeddings answer has no choices, and its usage is a 
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from headgate.dialects.asking import prompts, read_request, times
 from headgate.dialects.base import Ask, FrameFilter, Operation, Tally

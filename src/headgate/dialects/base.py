@@ -8,8 +8,10 @@ change, delay or lose a byte.
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from headgate import jsontext
 from headgate.errors import HeadgateError
@@ -38,8 +40,7 @@ class Metering(Enum):
     """It costs nothing: passed on, recorded, not metered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """One thing a dialect can do: a method and a path below the API's version root, e.g. GET /responses/{id}."""
 
     name: str
@@ -51,8 +52,7 @@ class Operation:
     """The path itself asks for a stream."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """The request as read. `None` means the client did not say. `bound.worst_case` makes of it what may be used."""
 
     model: str | None = None
@@ -101,8 +101,7 @@ class Ask:
     """Where inference is asked to run (Anthropic), likewise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What is known of a response before its body: the part of the head that metering needs."""
 
     status: int

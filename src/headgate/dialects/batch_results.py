@@ -8,11 +8,11 @@ has its model's price, at the batch rate.
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import fields, replace
 from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from headgate.dialects.base import Answer, Ask, Dialect, Tally, framing_of
 from headgate.dialects.reading import Anomalies, Seen, Shape, text
@@ -116,12 +116,12 @@ class Batches(Dialect):
 def added(one: Usage, other: Usage) -> Usage:
     """Both usages' sum: what neither reports stays unknown, and maps are added name by name."""
     sums: dict[str, Any] = {}
-    for field in fields(Usage):
-        a, b = getattr(one, field.name), getattr(other, field.name)
+    for name in Usage.__struct_fields__:
+        a, b = getattr(one, name), getattr(other, name)
         if isinstance(a, dict) and isinstance(b, dict):
-            sums[field.name] = {key: a.get(key, 0) + b.get(key, 0) for key in islice(a | b, MAX_SUMS)}
+            sums[name] = {key: a.get(key, 0) + b.get(key, 0) for key in islice(a | b, MAX_SUMS)}
         else:
-            sums[field.name] = b if a is None else a if b is None else a + b
+            sums[name] = b if a is None else a if b is None else a + b
     return replace(one, **sums)
 
 

@@ -5,10 +5,10 @@ import re
 from base64 import b64decode
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
 from headgate import jsontext
 from headgate.dialects.anthropic_wire import MessagesTally

@@ -1,6 +1,6 @@
 """The most tokens that a request may use, before it is sent: what a hold is made for (docs/decisions/0016)."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from headgate.dialects.base import Ask
 from headgate.dialects.reading import MAX_COUNT
@@ -17,16 +17,14 @@ DEFAULT_WINDOW = 1_048_576
 """Tokens of a context window that is not known: as large as any of today's common models."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelLimits:
+class ModelLimits(Struct, frozen=True):
     """What is known of a model's limits, in tokens; None is unknown."""
 
     context_window: int | None = None
     max_output: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Struct, frozen=True):
     """The most tokens that a request may use."""
 
     input_tokens: int

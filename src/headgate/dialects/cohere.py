@@ -8,10 +8,10 @@ the other (facts/stream_cases.md 2.17). v2 streams events and v1 JSON lines. Usa
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from headgate.dialects.asking import Wanted, budget, given, items, largest, raw_bytes, read_request, rows
 from headgate.dialects.attachments import PICTURE_TOKENS, with_attachments

@@ -7,8 +7,10 @@ changes one.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from headgate import jsontext
 from headgate.dialects.base import Ask, Tally, with_estimate

@@ -6,10 +6,10 @@ AI Studio and Vertex send the same bytes from different paths (facts/wire.md sec
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
 from headgate.dialects.asking import Wanted, given, items, largest, read_request, rows, times
 from headgate.dialects.attachments import with_attachments

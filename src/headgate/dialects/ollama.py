@@ -7,10 +7,10 @@ Counts come with the last line. A count that is absent, as of a prompt that was 
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
 from headgate import jsontext
 from headgate.dialects.asking import Wanted, items, largest, read_request

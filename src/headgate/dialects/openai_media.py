@@ -7,10 +7,10 @@ audio, subtitles and DALL-E report none: such an answer is noted as `unmetered`.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
 from headgate.dialects import multipart
 from headgate.dialects.asking import Wanted, items, read_request, times

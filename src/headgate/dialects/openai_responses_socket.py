@@ -7,10 +7,10 @@ a response by itself; and errors in a frame of their own.
 """
 
 import json
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
 from headgate.dialects.asking import Wanted, read_request
 from headgate.dialects.base import Ask, Dialect

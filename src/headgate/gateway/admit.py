@@ -1,6 +1,7 @@
 """A request becomes an Admission, or is refused."""
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from headgate.dialects.base import Ask
 from headgate.errors import Busy
@@ -11,8 +12,7 @@ from headgate.gateway.upstream import Headers
 from headgate.records import RecordLog
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(Struct, frozen=True):
     """A request that will be served if a provider can be found for it, and paid for."""
 
     request: Request

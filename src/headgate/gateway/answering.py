@@ -6,8 +6,10 @@ dialect, an error frame inside a stream that had begun, or a broken connection w
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from math import inf
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from headgate.dialects.base import Answer, Ask, FrameFilter
 from headgate.errors import Busy, HeadgateError, UpstreamCut, UpstreamUnreachable
@@ -29,8 +31,7 @@ from headgate.records import Attempt, Ending
 from headgate.usage import Basis, Estimate, Reading
 
 
-@dataclass(frozen=True, slots=True)
-class Forwarded:
+class Forwarded(Struct, frozen=True):
     """How forwarding went."""
 
     ending: Ending

@@ -4,7 +4,9 @@ The ledger is told afterwards, in `settle.py`; both say the same number because 
 """
 
 import logging
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from headgate.gateway.hold import BYTES_PER_TOKEN
 from headgate.gateway.live import Running
@@ -18,8 +20,7 @@ from headgate.usage import Reading, Usage
 _log = logging.getLogger("headgate.exchange")
 
 
-@dataclass(frozen=True, slots=True)
-class Appraisal:
+class Appraisal(Struct, frozen=True):
     """What is to be settled."""
 
     bill: Bill
@@ -35,8 +36,7 @@ class Appraisal:
         return (self.usage.input_tokens or 0) + (self.usage.output_tokens or 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Appraiser:
+class Appraiser(Struct, frozen=True):
     """Puts a price on a reading."""
 
     tariff: Tariff

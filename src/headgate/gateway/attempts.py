@@ -8,8 +8,10 @@ another candidate. Its hold is resolved as its own ending has it, and the next a
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from functools import partial
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from headgate.errors import HeadgateError
 from headgate.gateway.admit import Admission
@@ -35,8 +37,7 @@ _NOTHING = Appraisal(Bill(cost_nanos=0), captures=False)
 _NS = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Struct, frozen=True):
     """What attempts are made with."""
 
     holds: Holds
@@ -48,8 +49,7 @@ class Parts:
     wall_ns: Callable[[], int]
 
 
-@dataclass(slots=True, eq=False)
-class Attempts:
+class Attempts(Struct, eq=False):
     """One exchange's attempts, as they are made. What it holds is what the exchange's end has to be told from."""
 
     parts: Parts

@@ -1,15 +1,15 @@
 """What the books would say if this process died now: noted about once a second for every stream under way."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from headgate.gateway.live import Live, Running
 from headgate.ledger.commands import Checkpoint
 from headgate.ledger.store import Ledger
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoints:
+class Checkpoints(Struct, frozen=True):
     """Notes how far each exchange has come."""
 
     ledger: Ledger

@@ -12,7 +12,9 @@ The same, with what can go wrong at each step, is told in docs/life-of-a-request
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from headgate.audit.redaction import Redactor
 from headgate.errors import Busy, HeadgateError
@@ -45,8 +47,7 @@ _NO_BILL = Bill(cost_nanos=0)
 _log = logging.getLogger("headgate.exchange")
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(Struct, frozen=True):
     """Time and names, passed in so that every run can be replayed."""
 
     wall_ns: Callable[[], int]
@@ -56,8 +57,7 @@ class Clock:
     """A fresh exchange id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gateway:
+class Gateway(Struct, frozen=True):
     """The parts an exchange needs, and its spine."""
 
     door: Doorkeeper

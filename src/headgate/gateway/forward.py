@@ -4,7 +4,9 @@
 """
 
 import asyncio
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from headgate.dialects import registry
 from headgate.dialects.base import FrameFilter
@@ -34,8 +36,7 @@ from headgate.records import Attempt, Ending
 from headgate.routing.models import Route
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """How long and how far an exchange may go."""
 
     limits: TimeLimits = TimeLimits()
@@ -43,8 +44,7 @@ class Bounds:
     patience: Patience = Patience()
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True):
     """What is sent, and what has to be taken out of the answer because of how it was sent."""
 
     request: UpstreamRequest
@@ -127,8 +127,7 @@ class Farewell:
         self._call.abort()
 
 
-@dataclass(frozen=True, slots=True)
-class Forwarder:
+class Forwarder(Struct, frozen=True):
     """Forwards: one attempt at one deployment, and a second only where the first was refused for an edit of ours."""
 
     upstream: Upstream
@@ -184,8 +183,7 @@ class Forwarder:
         return replace(forwarded, attempts=(first, *forwarded.attempts))
 
 
-@dataclass(frozen=True, slots=True)
-class _Try:
+class _Try(Struct, frozen=True):
     """What is needed to try a deployment."""
 
     forwarder: Forwarder

@@ -5,10 +5,13 @@ of nothing. The hold is placed last before the request goes out: it is what the 
 """
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from headgate.access.budgets import caps as budget_caps
 from headgate.access.virtual import VirtualKey
@@ -40,8 +43,7 @@ class Counting(Protocol):
         """Tokens; None where it cannot tell."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """An exchange's hold, as it was placed."""
 
     hold_id: str
@@ -53,8 +55,7 @@ class Held:
     outcome: Outcome | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Further:
+class Further(Struct, frozen=True):
     """What the hold of a further attempt has to say of those before it."""
 
     attempts: tuple[Attempt, ...]
@@ -69,8 +70,7 @@ class Further:
     as a rule, and there is never more than one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holds:
+class Holds(Struct, frozen=True):
     """Places holds."""
 
     ledger: Ledger
@@ -171,12 +171,12 @@ class Holds:
 def _further(command: Place, further: Further) -> Place:
     """The hold of a further attempt: limits that count requests count the exchange once."""
     about = json.loads(command.about) | {
-        "attempts": [{name: getattr(attempt, name) for name in attempt.__slots__} for attempt in further.attempts],
+        "attempts": [asdict(attempt) for attempt in further.attempts],
         "charge_nanos": further.charge_nanos,
     }
     caps = tuple(cap for cap in command.caps if cap.measure is not Measure.TIMES)
     hold_id = hold_id_of(command.hold_id, further.number)
-    return replace(command, hold_id=hold_id, about=json.dumps(about), caps=caps)
+    return dataclasses.replace(command, hold_id=hold_id, about=json.dumps(about), caps=caps)
 
 
 def _with_standing(held: Held, first: Held | None) -> Held:
@@ -187,7 +187,9 @@ def _with_standing(held: Held, first: Held | None) -> Held:
     times = [(cap, counter) for cap, counter in pairs if cap.measure is Measure.TIMES]
     counters = (*held.outcome.counters, *(counter for _, counter in times))
     return replace(
-        held, caps=(*held.caps, *(cap for cap, _ in times)), outcome=replace(held.outcome, counters=counters)
+        held,
+        caps=(*held.caps, *(cap for cap, _ in times)),
+        outcome=dataclasses.replace(held.outcome, counters=counters),
     )
 
 

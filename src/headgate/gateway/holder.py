@@ -1,7 +1,8 @@
 """Who asks: an operator's key, a virtual key, or nobody in particular where the gateway is open."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from headgate.access.directory import Directory
 from headgate.access.keys import Keys
@@ -14,8 +15,7 @@ from headgate.gateway.upstream import Headers
 _PREFIX = PREFIX.encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """Who a request is from."""
 
     name: str | None = None
@@ -41,8 +41,7 @@ class Holder:
 NOBODY = Holder()
 
 
-@dataclass(slots=True)
-class Doorkeeper:
+class Doorkeeper(Struct):
     """Knows the keys. There is one in a process: a key that the settings lose is good for nothing, at once."""
 
     keys: Keys

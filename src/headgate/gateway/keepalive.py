@@ -6,14 +6,14 @@ They are the dialect's own (`Dialect.keep_alive`), stand between two frames only
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from headgate.gateway.request import Client, ClientGone
 from headgate.gateway.upstream import Call, Sink
 
 
-@dataclass(frozen=True, slots=True)
-class KeepAlive:
+class KeepAlive(Struct, frozen=True):
     """What to send, and after how long a silence."""
 
     form: bytes

@@ -1,7 +1,8 @@
 """A provider's refusal that is kept while another target is tried: if none answers, the client gets this one."""
 
 import asyncio
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from headgate.errors import HeadgateError
 from headgate.gateway.upstream import Call, CallAborted, Head, Sink
@@ -12,8 +13,7 @@ _SECONDS = 2.0
 """A refusal is short, and its request is to be tried elsewhere: nobody waits for a slow one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """A whole answer."""
 
     head: Head

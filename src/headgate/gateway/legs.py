@@ -1,15 +1,16 @@
 """What an exchange's attempts cost, together and each by itself. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from headgate.gateway.appraise import Appraisal
 from headgate.gateway.hold import Held
 from headgate.records import Attempt, Bill, PriceLine, Settled
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(Struct, frozen=True):
     """An attempt that is over while its exchange goes on."""
 
     attempts: tuple[Attempt, ...]

@@ -2,9 +2,10 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from headgate.gateway.admit import Admission
 from headgate.gateway.hold import Held
@@ -53,8 +54,7 @@ class Appraising(Protocol):
         """What would be settled if this process died now, with this reading."""
 
 
-@dataclass(slots=True, eq=False)
-class Running:
+class Running(Struct, eq=False):
     """An exchange between its hold and its settlement. Its meter comes with the answer's head."""
 
     opening: Opening

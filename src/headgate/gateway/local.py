@@ -3,8 +3,9 @@
 import asyncio
 import json
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from headgate.errors import HeadgateError, NotFound
 from headgate.gateway.holder import Doorkeeper, Holder
@@ -15,8 +16,7 @@ from headgate.records import RecordLog
 from headgate.routing.models import Models
 
 
-@dataclass(frozen=True, slots=True)
-class LocalAnswer:
+class LocalAnswer(Struct, frozen=True):
     """A whole answer."""
 
     status: int

@@ -1,8 +1,10 @@
 """Which wire API a request speaks, by its path, or by its body where the path does not say."""
 
 import re
-from dataclasses import dataclass, replace
 from urllib.parse import unquote
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from headgate.dialects import registry
 from headgate.dialects.base import Dialect, Metering, Operation
@@ -18,8 +20,7 @@ _TIMES_DECODED = 3
 _SEPARATOR = re.compile(r"[/\\]")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a request is addressed."""
 
     path: str

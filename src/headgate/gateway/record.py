@@ -1,7 +1,9 @@
 """A Forwarded becomes a Record, and the trail of a response id that leads back to its provider."""
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from headgate.audit.redaction import Redactor
 from headgate.dialects.base import Metering
@@ -76,8 +78,7 @@ async def counts(place: Place, reading: Reading, trails: Trails, *, deferred: bo
     return reading.basis is Basis.REPORTED and trail is not None and not trail.counted
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(Struct, frozen=True):
     """How far an exchange came; None is where it did not get."""
 
     place: Place | None = None

@@ -6,9 +6,10 @@ failure, or the client's leaving, and it tells which.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from math import inf
+
+from msgspec import Struct
 
 from headgate.dialects.base import FrameFilter, Meter
 from headgate.errors import HeadgateError
@@ -19,8 +20,7 @@ from headgate.gateway.upstream import Call, CallAborted
 _BOUNDARIES = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
-@dataclass(frozen=True, slots=True)
-class Relayed:
+class Relayed(Struct, frozen=True):
     """How relaying a body went. Exactly one of three: ended (neither flag), `left`, or `error`."""
 
     bytes_in: int
@@ -37,8 +37,7 @@ class Relayed:
     """What the client has so far ends with a whole event, so that another can follow."""
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(Struct, frozen=True):
     """What looks at the chunks as they pass."""
 
     meter: Meter | None = None
@@ -50,8 +49,7 @@ class Watch:
     """Whether the client has whole frames the meter tells; else its last bytes do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """How far a relay goes after its answer has lost its reader, or has said its last."""
 
     drain_bytes: int = 64 * 1024 * 1024

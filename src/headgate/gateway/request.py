@@ -1,15 +1,15 @@
 """What comes in, and the way back. `net/wire_client.py` and `net/asgi.py` fulfil Client."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from headgate.errors import HeadgateError
 from headgate.gateway.trace import Trace
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """A client's request, read whole."""
 
     method: str
@@ -30,8 +30,7 @@ class Request:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(Struct, frozen=True):
     """An exchange's name and its clock."""
 
     exchange_id: str

@@ -9,7 +9,8 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from headgate.audit.legible import MOST, legible
 from headgate.audit.log import AuditLog
@@ -39,8 +40,7 @@ _CLOSE_SECONDS = 5.0
 _LARGEST_PATH = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class Keeping:
+class Keeping(Struct, frozen=True):
     """What is kept of bodies, and for how long."""
 
     rules: tuple[Rule, ...] = ()
@@ -48,8 +48,7 @@ class Keeping:
     retention_days: int = 30
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
+class _Taken(Struct, frozen=True):
     """A tape of an exchange that is over."""
 
     opening: Opening

@@ -12,7 +12,9 @@ One client socket has one upstream socket for good: the provider keeps its state
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from headgate.dialects.base import Ask
 from headgate.dialects.conversation import Conversation, Turn
@@ -36,8 +38,7 @@ from headgate.usage import Reading
 _log = logging.getLogger("headgate.session")
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A socket that stands: who is at its two ends, and in which language."""
 
     request: Request
@@ -49,8 +50,7 @@ class Line:
     upstream: UpstreamSocket
 
 
-@dataclass(slots=True, eq=False)
-class Spoken:
+class Spoken(Struct, eq=False):
     """A turn, from its asking to its settlement; None is where it did not get."""
 
     opening: Opening

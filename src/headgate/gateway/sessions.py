@@ -2,8 +2,10 @@
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, quote, unquote_plus
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from headgate.dialects.base import Ask
 from headgate.dialects.conversation import conversation_in
@@ -26,8 +28,7 @@ from headgate.records import Ending
 from headgate.routing.models import Route
 
 
-@dataclass(frozen=True, slots=True)
-class Sessions:
+class Sessions(Struct, frozen=True):
     """Serves sockets."""
 
     gateway: Gateway

@@ -7,8 +7,9 @@ no crash leaves a settlement without its record, or a record that tells of a set
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from headgate.gateway.appraise import Appraisal
 from headgate.gateway.hold import Held
@@ -31,8 +32,7 @@ class Books(Ledger, RecordLog, Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Settler:
+class Settler(Struct, frozen=True):
     """Resolves holds."""
 
     books: Books

@@ -4,8 +4,9 @@ A frame is the UTF-8 of one text message, whole; nothing of it is changed on its
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from headgate.gateway.upstream import Headers, UpstreamRequest
 
@@ -26,8 +27,7 @@ class BinaryFrame(Exception):
     """Raised by `receive` for a binary message, which no dialect has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """A provider's answer to an upgrade that it did not accept: an HTTP answer, whole."""
 
     status: int

@@ -10,7 +10,8 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from headgate.errors import HeadgateError
 from headgate.gateway.checkpoint import Checkpoints
@@ -32,8 +33,7 @@ _SLICE = 5
 """Exchanges that are noted between two rests: less than a millisecond."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(Struct, frozen=True):
     """How often a process tells that it lives, and after which silence it counts as dead."""
 
     beat_seconds: float = 1.0

@@ -1,7 +1,8 @@
 """What an exchange may cost, costs, and is charged: the price book with the operator's mark-ups, put to a reading."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from headgate.dialects.base import Ask
 from headgate.dialects.bound import DEFAULT_OUTPUT, Bound, ModelLimits, worst_case
@@ -14,8 +15,7 @@ from headgate.routing.models import Route
 from headgate.usage import Reading, Usage
 
 
-@dataclass(frozen=True, slots=True)
-class Tariff:
+class Tariff(Struct, frozen=True):
     """The prices that this gateway goes by."""
 
     book: PriceBook

@@ -4,8 +4,9 @@ The exchange is one span of it: the client's span is its parent, and it is the p
 """
 
 import re
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from headgate.dialects.base import Ask
 from headgate.gateway.upstream import Headers
@@ -18,8 +19,7 @@ SAMPLED, RANDOM = 1, 2
 """Flags: the caller may have recorded it; the trace id's last seven bytes are random."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Struct, frozen=True):
     """A span's place in its trace."""
 
     trace_id: int

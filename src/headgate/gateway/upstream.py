@@ -5,8 +5,9 @@ stops an upstream that is still being connected to, still thinking, or still tal
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from headgate.providers.base import Deployment, Origin, TimeLimits
 
@@ -24,8 +25,7 @@ class CallAborted(Exception):
     """Raised by a Call's pending and later awaits after `abort`. Not an error: someone asked for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamRequest:
+class UpstreamRequest(Struct, frozen=True):
     """A request ready to send. `headers` holds neither host, content-length nor any hop-by-hop header."""
 
     method: bytes
@@ -39,8 +39,7 @@ class UpstreamRequest:
     limits: TimeLimits
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """The answer's status and headers, as received and in order, names in lower case."""
 
     status: int

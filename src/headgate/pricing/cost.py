@@ -12,9 +12,10 @@ A cost is rounded once, half a nano-dollar up, from the exact sum of its lines. 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
+
+from msgspec import Struct
 
 from headgate.money import Rate, add_ratios, half_up
 from headgate.pricing.book import PriceBook
@@ -28,8 +29,7 @@ _OWN_MODEL = frozenset({"image_generation", "transcription"})
 """Kinds of legs that the model which served never makes itself: without a name they have no price."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """So much of a unit at a rate; `leg` is the kind of the part that it belongs to, None for the exchange itself."""
 
     unit: str
@@ -38,8 +38,7 @@ class Line:
     leg: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """What a usage costs. `nanos` is None where it is not known, and then the exact amount means nothing."""
 
     nanos: int | None

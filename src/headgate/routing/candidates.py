@@ -5,9 +5,10 @@ target that cools down comes last. Nothing here looks at a clock or throws dice:
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from math import inf, log
+
+from msgspec import Struct, field
 
 from headgate.dialects.base import Ask
 from headgate.errors import BadRequest, Forbidden
@@ -24,16 +25,14 @@ _LOOK_ROUND = 20
 again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """The next target, and how long to wait before it is tried, in nanoseconds."""
 
     target: Target
     wait_ns: int = 0
 
 
-@dataclass(slots=True)
-class Candidates:
+class Candidates(Struct):
     """The candidates of one request."""
 
     alias: Alias

@@ -8,9 +8,11 @@ It lives in one process: what another has seen of a target is not known here, an
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from headgate.routing.aliases import Key
 
@@ -66,8 +68,7 @@ TRANSITIONS: Mapping[tuple[Phase, Event], Phase] = MappingProxyType(
 it makes it no longer, and one that ends well does not end it."""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """How a target has fared. Times in nanoseconds, of the caller's monotonic clock."""
 
     phase: Phase = Phase.WELL

@@ -7,9 +7,10 @@ names that come nearest.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
+
+from msgspec import Struct
 
 from headgate.errors import BadRequest, ConfigError, Forbidden, NotFound, UnknownModel
 from headgate.providers.base import Deployment
@@ -20,8 +21,7 @@ _SHOWN = 100
 """Characters of a client's name that are compared and repeated in an error."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """Where a request goes, and the model name to send there."""
 
     deployment: Deployment

@@ -3,7 +3,8 @@
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from headgate.access.budgets import Budget
 from headgate.access.virtual import VirtualKey

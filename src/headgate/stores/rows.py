@@ -8,7 +8,6 @@ spell it) as U+FFFD.
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any
@@ -55,8 +54,8 @@ COLUMNS = (*_OWN, *_READING, *_ESTIMATE, *COUNTS, *_JSON, *_LATER, "key_id", *_B
 _own, _reading, _counts = attrgetter(*_OWN), attrgetter(*_READING), attrgetter(*COUNTS)
 _later_counts = attrgetter(*_LATER_COUNTS)
 _bill = attrgetter(*_BILL)
-_LINE = tuple(f.name for f in fields(PriceLine))
-_ATTEMPT = tuple(f.name for f in fields(Attempt))
+_LINE = PriceLine.__struct_fields__
+_ATTEMPT = Attempt.__struct_fields__
 _json_text = json.JSONEncoder(separators=(",", ":")).encode
 _encoded = msgspec.json.Encoder().encode
 """Of values whose fields are all of their JSON, in that order: ten times as fast."""

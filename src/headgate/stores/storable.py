@@ -4,7 +4,8 @@ Said before a command is queued, to whoever brings it: in the middle of a batch 
 """
 
 import re
-from dataclasses import is_dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from headgate.ledger.commands import Capture, Command, Expire, Place, Post, Void
@@ -15,7 +16,7 @@ T = TypeVar("T")
 
 
 def require_storable(value: T) -> T:
-    """The value: a text, a number, or a dataclass or tuple of such. Raises ValueError if it cannot be kept."""
+    """The value: a text, a number, or a Struct, dataclass or tuple of such. Raises ValueError if it cannot be kept."""
     if isinstance(value, str):
         if _unspeakable(value):
             raise ValueError(f"{value!r:.200} cannot be kept: it has a NUL or half a character in it")
@@ -25,10 +26,15 @@ def require_storable(value: T) -> T:
     elif isinstance(value, tuple):
         for part in value:
             require_storable(part)
-    elif is_dataclass(value):
-        for field in getattr(value, "__slots__", ()):
+    else:
+        for field in _fields(value):
             require_storable(getattr(value, field))
     return value
+
+
+def _fields(value: object) -> Iterable[str]:
+    struct: tuple[str, ...] | None = getattr(value, "__struct_fields__", None)
+    return getattr(value, "__slots__", ()) if struct is None else struct
 
 
 def storable(command: Command) -> Command:
