@@ -7,7 +7,9 @@ is stopped the moment nobody waits for it, and a server that cancels the callabl
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from headgate.errors import BadRequest, HeadgateError, RequestTimeout, TooLarge
 from headgate.framing.inflate import decompress
