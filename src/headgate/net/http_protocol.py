@@ -31,7 +31,7 @@ _GRACE_SECONDS = 5.0
 """For the application to answer itself, in the client's dialect, a request whose body does not come."""
 
 _VERSIONS = frozenset({"1.0", "1.1"})
-_NOTED = frozenset({b"host", b"transfer-encoding", b"expect", b"upgrade"})
+_NOTED = frozenset({b"host", b"transfer-encoding", b"content-encoding", b"expect", b"upgrade"})
 """Headers on which it depends how a request is read."""
 
 
@@ -89,6 +89,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._fault: HeadgateError | None = None
         self._version = ""
         self._upgrades = False
+        self._encoded = False
         self._serving: RequestResponseCycle | WireClient | None = None
         """The cycle whose turn it is; `cycle` is the latest, which may stand behind it."""
 
@@ -195,27 +196,35 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.write_eof()
         self._timer = self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
 
-    def _wrong_with_head(self) -> HeadgateError | None:
-        """What RFC 9112 has a server refuse (3.2, 6.1, 6.3), and a head over the bound."""
-        self._version = version = self.parser.get_http_version()
-        self.expect_100_continue = self._upgrades = coded = False
+    def _look_into_head(self) -> tuple[int, list[bytes]]:
+        """Note what decides on how the request is read. Returns how many hosts it names, and its codings."""
+        self.expect_100_continue = self._upgrades = self._encoded = False
         hosts = 0
+        codings: list[bytes] = []
         for name, value in [pair for pair in self.headers if pair[0] in _NOTED]:
             if name == b"host":
                 hosts += 1
-            elif name == b"expect":
-                self.expect_100_continue = value.lower() == b"100-continue" or self.expect_100_continue
+            elif name == b"transfer-encoding":
+                codings.append(value.lower())
+            elif name == b"content-encoding":
+                self._encoded = True
             elif name == b"upgrade":
                 self._upgrades = True
-            elif coded or value.lower() != b"chunked":
-                return BadRequest("The only transfer-encoding that is understood is chunked.")
-            else:
-                coded = True
+            elif value.lower() == b"100-continue":
+                self.expect_100_continue = True
+        return hosts, codings
+
+    def _wrong_with_head(self) -> HeadgateError | None:
+        """What RFC 9112 has a server refuse (3.2, 6.1, 6.3), and a head over the bound."""
+        self._version = version = self.parser.get_http_version()
+        hosts, codings = self._look_into_head()
+        if codings and codings != [b"chunked"]:
+            return BadRequest("The only transfer-encoding that is understood is chunked.")
         if version not in _VERSIONS:
             return BadRequest("The only versions of HTTP that are understood here are 1.1 and 1.0.")
         if hosts > 1 or (hosts == 0 and version == "1.1"):
             return BadRequest("Expected one Host header.")
-        if coded and version == "1.0":
+        if codings and version == "1.0":
             return BadRequest("HTTP/1.0 has no transfer-encoding.")
         if self._bare > MAX_HEAD_BYTES:  # some of that may be body, which came in the same piece
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)

@@ -16,6 +16,7 @@ from headgate.gateway.request import ClientGone
 
 Headers = Sequence[tuple[bytes, bytes]]
 
+_STATUS_LINES = {status: line.rstrip(b"\r\n") for status, line in STATUS_LINE.items()}
 _PLAIN = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 """What may stand in a line of a head (RFC 9110 section 5.5)."""
 _WITHOUT_BODY = frozenset({204, 304})
@@ -107,21 +108,21 @@ class WireClient:
         """Send the head. Raises ClientGone, and ValueError for a head that would not be read as it is meant."""
         if self.gone:
             raise ClientGone
-        lines = [STATUS_LINE.get(status) or b"HTTP/1.1 %d \r\n" % status]
-        for name, value in headers:
-            if name == b"content-length":
-                self._left = int(value)
-            lines.append(b"%b: %b\r\n" % (name, value))
+        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status]
+        for pair in headers:
+            if pair[0] == b"content-length":
+                self._left = int(pair[1])
+            lines.append(b": ".join(pair))
         self._silent = self._silent or status in _WITHOUT_BODY
         self._chunked = self._left is None and not self._silent and not self._old
         self._trails = trailers and self._chunked
         if self._chunked:
-            lines.append(b"transfer-encoding: chunked\r\n")
+            lines.append(b"transfer-encoding: chunked")
         self.keep_alive = self.keep_alive and not self.more_body and not self._line.leaving
         if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
+            lines.append(b"connection: close")
         lines.append(b"\r\n")
-        head = b"".join(lines)
+        head = b"\r\n".join(lines)
         if head.translate(None, _PLAIN) != b"\r\n" * len(lines):
             raise ValueError("a header has bytes in it that end it or are none of a header's")
         self._head, self.response_started = head, True

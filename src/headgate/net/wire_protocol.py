@@ -27,7 +27,19 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Arrival:
     """A request on its way in: its head, and what has come of its body. Limits hold for what has come."""
 
-    __slots__ = ("_error", "_limit", "_pieces", "_size", "expects", "headers", "method", "over", "path", "query")
+    __slots__ = (
+        "_error",
+        "_limit",
+        "_pieces",
+        "_size",
+        "encoded",
+        "expects",
+        "headers",
+        "method",
+        "over",
+        "path",
+        "query",
+    )
 
     def __init__(
         self, method: str, path: str, query: bytes, headers: Sequence[tuple[bytes, bytes]], limit: int
@@ -39,6 +51,8 @@ class Arrival:
         self.headers = headers
         self.expects = False
         """The client waits to be told that it may send the body."""
+        self.encoded = False
+        """The body has a content-encoding."""
         self.over = False
         """No more of the body is wanted."""
         self._limit = limit
@@ -46,14 +60,13 @@ class Arrival:
         self._size = 0
         self._error: HeadgateError | None = None
 
-    def take(self, piece: bytes) -> None:
-        """A piece of the body; none is kept of one that is over the limit."""
-        if self.over:
-            return
+    def take(self, piece: bytes) -> bool:
+        """A piece of the body; none is kept of one that is over the limit. Returns False where no more is wanted."""
         self._pieces.append(piece)
         self._size += len(piece)
         if self._size > self._limit:
             self.refuse(too_large(self._limit))
+        return not self.over
 
     def refuse(self, error: HeadgateError) -> None:
         """The body cannot be read whole."""
@@ -64,7 +77,7 @@ class Arrival:
         """What has come, decompressed."""
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         request = Request(self.method, self.path, self.query, self.headers, body, self._error)
-        return undone(request, self._limit)
+        return undone(request, self._limit) if self.encoded else request
 
 
 def split_target(target: bytes) -> tuple[str, bytes]:
@@ -99,8 +112,7 @@ class WireProtocol(GuardedProtocol):
             super().on_body(body)
             return
         self._bare = 0
-        if not arrival.over:
-            arrival.take(body)
+        if not arrival.over and not arrival.take(body):
             self._serve(self.cycle, arrival)
 
     def on_message_complete(self) -> None:
@@ -136,7 +148,7 @@ class WireProtocol(GuardedProtocol):
             return
         method, old = self.parser.get_method().decode("ascii"), self._version == "1.0"
         arrival = Arrival(method, path, query, self.headers, application.editions.now.max_body_bytes)
-        arrival.expects = self.expect_100_continue and not old
+        arrival.expects, arrival.encoded = self.expect_100_continue and not old, self._encoded
         keep_alive = not old and self.parser.should_keep_alive()
         client = WireClient(self, keep_alive=keep_alive, head_only=method == "HEAD", old=old)
         before, self.cycle = self.cycle, cast("RequestResponseCycle", client)
@@ -156,13 +168,14 @@ class WireProtocol(GuardedProtocol):
 
     def _take_turn(self, cycle: RequestResponseCycle, arrival: Arrival) -> None:
         self._serving = cycle
-        if arrival.expects and not arrival.over:
+        if arrival.over:
+            self._serve(cycle, arrival)
+        elif arrival.expects:
             self.transport.write(_CONTINUE)
-        self._serve(cycle, arrival)
 
     def _serve(self, cycle: RequestResponseCycle, arrival: Arrival) -> None:
-        """Begin the exchange, if it is its turn and all has come of its request that is to come."""
-        if not arrival.over or cycle is not self._serving or self._application is None:
+        """Begin the exchange of a request of which no more is to come, if it is its turn."""
+        if cycle is not self._serving or self._application is None:
             return
         if self._patience is not None:
             self._patience.cancel()
