@@ -16,10 +16,10 @@ import openai
 import pytest
 import pytest_asyncio
 
-from headgate.net.server import bind
 from headgate.records import Ending
 from headgate.usage import Basis
 from tests.e2e.running import Running, running_gateway
+from tests.ports import kept_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -50,8 +50,7 @@ def litellm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The proxy's address."""
     folder = tmp_path_factory.mktemp("litellm")
     (folder / "config.yaml").write_text(CONFIG)
-    with bind("127.0.0.1", 0) as free:
-        port = free.getsockname()[1]
+    port = kept_port()
     command = [str(LITELLM), "--config", "config.yaml", "--host", "127.0.0.1", "--port", str(port)]
     env = {
         **os.environ,

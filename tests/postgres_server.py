@@ -1,10 +1,9 @@
-"""A real PostgreSQL server of the tests' own: private, on a free port of this host, synced to disk as in earnest."""
+"""A real PostgreSQL server of the tests' own: private, on a port of this host that is its own."""
 
 import itertools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from typing import Any
 
 import asyncpg
 
+from tests.ports import kept_port
+
 PASSWORD = "corr3ct-h0rse/b@ttery"
 """With characters that a DSN has to escape."""
 _ESCAPED = "corr3ct-h0rse%2Fb%40ttery"
@@ -24,8 +25,9 @@ _NUMBERS = itertools.count()
 class PostgresServer:
     """The server's process. As root it runs as the system's user postgres, since it refuses to run as root."""
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, *, synced: bool) -> None:
         self._programs, self._folder = programs, folder
+        self._options = [] if synced else ["-F"]
         self._data = folder / "data"
         # It ends with the tests, however they end; or rather with the thread that started it, which must live as long.
         self._as = ["setpriv", "--pdeathsig", "INT"]
@@ -35,8 +37,7 @@ class PostgresServer:
             self._as += ["--reuid", "postgres", "--regid", "postgres", "--clear-groups"]
             shutil.chown(folder, "postgres", "postgres")
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self.port = kept_port()
         self._initialise()
 
     def dsn(self, database: str) -> str:
@@ -52,10 +53,10 @@ class PostgresServer:
             assert self._process.poll() is None, self.log()[-2_000:]
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        arguments = ["-D", str(self._data), "-p", str(self.port), "-k", str(self._folder)]
+        where = ["-D", str(self._data), "-p", str(self.port), "-k", str(self._folder)]
         with (self._folder / "log").open("ab") as log:
             return subprocess.Popen(
-                [*self._as, str(self._programs / "postgres"), *arguments],
+                [*self._as, str(self._programs / "postgres"), *where, *self._options],
                 cwd=self._folder, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 
@@ -139,13 +140,17 @@ class PostgresDatabase:
 
 
 @contextmanager
-def running_server() -> Iterator[PostgresServer]:
-    """A server in a temporary folder. Fails where the server's programs are not installed."""
+def running_server(*, synced: bool = True) -> Iterator[PostgresServer]:
+    """A server in a temporary folder. Fails where the server's programs are not installed.
+
+    What it commits is in the kernel's hands before it says so, and thus outlives the server, however that ends; that it
+    also outlives the machine, synced to the disk, takes many times as long.
+    """
     programs = _programs()
     folder = Path(tempfile.mkdtemp(prefix="headgate-postgres-"))
     folder.chmod(0o755)
     try:
-        server = PostgresServer(programs, folder)
+        server = PostgresServer(programs, folder, synced=synced)
         server.start()
         yield server
         server.kill()

@@ -20,11 +20,11 @@ from urllib.parse import parse_qsl, urlsplit
 import aiohttp
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, expect
 
-from headgate.net.server import bind
 from headgate.records import Record, Wanted
 from headgate.stores.sqlite import SqliteStore
 from tests.browser.history import SECRET
 from tests.browser.pages import SHOWN
+from tests.ports import kept_port
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_MS = 20_000
@@ -72,8 +72,7 @@ class Gateway:
     def __init__(
         self, folder: Path, upstream: str = NOWHERE, *, command: Sequence[str] = ("headgate",), **of: bool
     ) -> None:
-        with bind("127.0.0.1", 0) as taken:
-            port = taken.getsockname()[1]
+        port = kept_port()
         self.url = f"http://127.0.0.1:{port}"
         self.database = folder / "headgate.db"
         self._command = (*command, "serve", "--config", "headgate.toml")

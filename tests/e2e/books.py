@@ -15,11 +15,11 @@ from headgate.access.limits import Limits
 from headgate.access.virtual import VirtualKey, digest_of, hint_of
 from headgate.ledger.commands import OpenAccount, Post
 from headgate.ledger.entries import AccountKind, Entry, EntryKind, Hold, HoldState, Result
-from headgate.net.server import bind
 from headgate.records import Ending, Record
 from headgate.stores.postgres import PostgresStore
 from headgate.stores.sqlite import SqliteStore
 from headgate.testing.upstream import LAST_CHUNK, Pause, Received, Reset, Script, WaitFor, chunk, head, response
+from tests.ports import kept_port
 
 Store = SqliteStore | PostgresStore
 
@@ -105,8 +105,7 @@ class GatewayProcess:
         within: Sequence[str] = (),
     ) -> None:
         """`within` is a command that runs it somewhere else, where `host` is an address of its own."""
-        with bind("127.0.0.1", 0) as taken:
-            self.port = taken.getsockname()[1]
+        self.port = kept_port()
         self.host = host
         self._within = within
         self._config = folder / f"headgate-{self.port}.toml"

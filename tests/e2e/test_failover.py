@@ -17,7 +17,6 @@ import pytest
 from headgate.access.virtual import VirtualKey, digest_of, hint_of, key_text
 from headgate.ledger.commands import OpenAccount, Post
 from headgate.ledger.entries import AccountKind, EntryKind
-from headgate.net.server import bind
 from headgate.providers import registry
 from headgate.providers.base import Deployment, Secret
 from headgate.records import Ending, Record, Settled, exchange_of, hold_id_of
@@ -41,6 +40,7 @@ from tests.e2e.books import ACCOUNT, MODEL, GatewayProcess, Witness, ask, audite
 from tests.e2e.books import key_text as books_key
 from tests.e2e.raw import RawClient, post
 from tests.e2e.running import ACCESS_SECRET, CREDENTIAL, Running, WatchedLog, serving
+from tests.ports import kept_port
 from tests.postgres_server import PostgresDatabase
 
 CREDIT_NANOS = 10**10
@@ -211,8 +211,7 @@ async def scene(*handlers: Any, kind: str = "openai", model: str = GPT, log: Wat
     async with AsyncExitStack() as stack:
         for number, handler in enumerate(handlers):
             if handler is None:
-                with bind("127.0.0.1", 0) as taken:
-                    url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+                url = f"http://127.0.0.1:{kept_port()}"
             else:
                 upstreams.append(await stack.enter_async_context(ScriptedUpstream(handler)))
                 url = upstreams[-1].url

@@ -10,13 +10,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from headgate.net.server import bind
 from headgate.providers import registry
 from headgate.providers.base import Deployment, Secret
 from headgate.sections import MetricsSection
 from headgate.stores.summary import GroupBy, total
 from headgate.testing.upstream import LAST_CHUNK, Received, Script, ScriptedUpstream, chunk, head, response
 from tests.e2e.running import CREDENTIAL, serving
+from tests.ports import kept_port
 from tests.telemetry.promtool import program, promtool
 
 KEY = "a key that reads metrics"
@@ -66,8 +66,7 @@ async def spend(url: str) -> None:
 @asynccontextmanager
 async def prometheus(folder: Path, target: str, more: str = "") -> AsyncIterator[str]:
     """The address of a Prometheus that scrapes a target."""
-    with bind("127.0.0.1", 0) as taken:
-        port = taken.getsockname()[1]
+    port = kept_port()
     config = folder / "prometheus.yml"
     config.write_text(
         "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\n"
@@ -111,8 +110,7 @@ async def test_prometheus_says_what_the_usage_says(tmp_path: Path, *, own_listen
     more: dict[str, Any] = {}
     port = 0
     if own_listener:
-        with bind("127.0.0.1", 0) as taken:
-            port = taken.getsockname()[1]
+        port = kept_port()
         more = {"metrics_at": ("127.0.0.1", port)}
     async with ScriptedUpstream(provider) as upstream, serving(deployments(upstream.url), more=more) as running:
         target = f"127.0.0.1:{port or running.port}"

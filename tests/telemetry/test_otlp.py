@@ -7,12 +7,12 @@ import pytest
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from headgate.gateway.trace import Trace
-from headgate.net.server import bind
 from headgate.sections import TracingSection
 from headgate.telemetry.attributes import Site, of_span
 from headgate.telemetry.names import Names
 from headgate.telemetry.otlp import MOST_WAITING, Connection, Reach, WatchedSpans, connect
 from headgate.telemetry.semconv import VERSIONS
+from tests.ports import kept_port
 from tests.stores.examples import a_record
 from tests.telemetry.collector import collecting, values
 
@@ -59,8 +59,7 @@ async def test_metrics_can_be_left_out() -> None:
 async def test_a_dead_collector_is_told_of_once_and_drops_what_it_does_not_take(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with bind("127.0.0.1", 0) as taken:
-        port = taken.getsockname()[1]
+    port = kept_port()
     section = TracingSection(f"http://user:secret-of-the-collector@127.0.0.1:{port}", metrics=False)
     with caplog.at_level(logging.INFO):
         connection = connected(section)
