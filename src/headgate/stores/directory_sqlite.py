@@ -1,7 +1,7 @@
 """Virtual keys and budgets in SQLite.
 
-A key is read from the file every time, so that a revocation counts at once in every process; only the decoding of a
-row is remembered, by its whole text.
+A key is read from the file in every turn of the event loop that it is asked for in, so that a revocation counts at once
+in every process; only the decoding of a row is remembered, by its whole text.
 """
 
 import sqlite3

@@ -26,6 +26,7 @@ from headgate.stores.searching import Found
 from headgate.stores.series import Series, SeriesOf
 from headgate.stores.storable import require_storable, storable
 from headgate.stores.summary import GroupBy, UsageRow
+from headgate.stores.turn import OneTurn
 from headgate.stores.writer import Writer
 
 MAX_BACKLOG = 50_000
@@ -46,6 +47,7 @@ class SqliteStore(SqliteAudit):
         self._reader = Reader(path)
         self._aside = SqliteRecords(path)
         self._writer = Writer(path, self._reader, max_backlog, close_seconds)
+        self._keys: OneTurn[bytes, VirtualKey | None] = OneTurn()
 
     @property
     def accepting(self) -> bool:
@@ -199,8 +201,14 @@ class SqliteStore(SqliteAudit):
     # Directory
 
     async def by_digest(self, digest: bytes) -> VirtualKey | None:
-        """The key of a digest, revoked and expired ones too, with all the budgets that bind it."""
-        return self._reader.ask(lambda db: directory_sqlite.by_digest(db, digest))
+        """The key of a digest, revoked and expired ones too, with all the budgets that bind it.
+
+        It is looked up once for all requests that are served in the same turn of the event loop.
+        """
+        known = self._keys.answers
+        if digest not in known:
+            known[digest] = self._reader.ask(lambda db: directory_sqlite.by_digest(db, digest))
+        return known[digest]
 
     async def put_key(self, key: VirtualKey) -> None:
         """Keep a key, new or changed, by its id; see Directory. Raises ValueError if another key has its digest."""
