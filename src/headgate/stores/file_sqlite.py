@@ -13,6 +13,7 @@ from headgate.ledger.commands import Command
 from headgate.ledger.entries import Outcome
 from headgate.records import Record
 from headgate.stores import ledger_sqlite
+from headgate.stores.known_sqlite import Known
 from headgate.stores.records_sqlite import UNWRITABLE, keep
 from headgate.stores.rolling import ROLLED_AT_ONCE
 from headgate.stores.rollups_sqlite import keep_entries, prepare, roll
@@ -42,6 +43,7 @@ class SqliteFile:
 
     def __init__(self, path: Path, mark: str | None = None) -> None:
         self._path = path
+        self._known = Known()
         mode = "rwc" if mark is None else "rw"
         # Opened by the thread that starts the gateway, used by the writer's, never by two at once.
         self._db = sqlite3.connect(
@@ -76,9 +78,9 @@ class SqliteFile:
         id is there already is passed over.
         """
         try:
-            told = self._commit(records, commands, tasks, settled, self._apply)
+            told = self._commit(records, commands, tasks, settled, self._known)
         except UNWRITABLE:
-            told = self._commit(records, commands, tasks, settled, self._apply_one_by_one)
+            told = self._commit(records, commands, tasks, settled, None)
         if _inode(self._path) != self._inode:  # a removed file takes writes without complaint
             raise FileNotFoundError(errno.ENOENT, "the file was replaced", str(self._path))
         return told
@@ -101,18 +103,26 @@ class SqliteFile:
         commands: Sequence[Command],
         tasks: Sequence[Task],
         settled: Mapping[int, Record],
-        apply: Callable[[Sequence[Command]], list[Outcome | ValueError]],
+        known: Known | None,
     ) -> tuple[list[Outcome | ValueError], list[object]]:
+        """Without what is known of the ledger's rows every command is tried by itself."""
+        self._known = Known()  # what has not been committed is not known
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            outcomes = apply(commands)
+            outcomes = self._apply_one_by_one(commands) if known is None else self._apply(commands, known)
             if records or settled:
                 keep(self._db, [*records, *(as_settled(record, outcomes[at]) for at, record in settled.items())])
-            return outcomes, [self._answer(task) for task in tasks]
+            answers = [self._answer(task) for task in tasks]
+        if known is not None and not tasks:  # which may do anything
+            self._known = known
+        return outcomes, answers
 
-    def _apply(self, commands: Sequence[Command]) -> list[Outcome | ValueError]:
+    def _apply(self, commands: Sequence[Command], known: Known) -> list[Outcome | ValueError]:
         # Not inside a savepoint, which would have SQLite copy every page before it is changed.
-        return [*ledger_sqlite.apply(self._db, commands)] if commands else []
+        if not commands:
+            return []
+        known.begin(self._db)
+        return [*ledger_sqlite.apply(self._db, commands, known)]
 
     def _apply_one_by_one(self, commands: Sequence[Command]) -> list[Outcome | ValueError]:
         """Where the tables refuse what the books allow: all but those that they refuse."""

@@ -6,13 +6,16 @@ are older than any client's patience could go, by `placed_at_ns` and state; the 
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cache
 from itertools import chain
+from typing import TypeVar
 
-from headgate.ledger.commands import Command
+from headgate.ledger.commands import Command, Place
 from headgate.ledger.entries import Account, Counter, Entry, Hold, Outcome
 from headgate.ledger.machine import Books, entry_ids, touched
+from headgate.stores.known_sqlite import Known
 from headgate.stores.ledger_rows import (
     ACCOUNT,
     COUNTER,
@@ -28,6 +31,7 @@ from headgate.stores.ledger_rows import (
     hold_row,
 )
 
+T = TypeVar("T")
 _ACCOUNT = f"SELECT {', '.join(ACCOUNT)} FROM accounts"  # noqa: S608 - ours
 _HOLD = f"SELECT {', '.join(HOLD)} FROM holds"  # noqa: S608 - ours
 _ENTRY = f"SELECT {', '.join(ENTRY)} FROM entries"  # noqa: S608 - ours
@@ -48,14 +52,28 @@ _NOW_MS = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 _json_text = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def apply(db: sqlite3.Connection, commands: Sequence[Command]) -> list[Outcome]:
-    """Apply commands, one after the other, inside the transaction that is open."""
-    books = _books(db, commands)
+def apply(db: sqlite3.Connection, commands: Sequence[Command], known: Known | None = None) -> list[Outcome]:
+    """Apply commands, one after the other, inside the transaction that is open.
+
+    With what is known of the rows only the others are read, and a hold that is to be placed is taken for a new one as
+    long as nothing is refused: raises sqlite3.IntegrityError if it is none, as after a commit whose success could not
+    be seen.
+    """
+    placing = {command.hold_id for command in commands if isinstance(command, Place)} if known is not None else ()
+    books, there = _books(db, commands, known or Known(), placing)
     outcomes = [books.apply(command) for command in commands]
+    if placing and not all(outcome.stands for outcome in outcomes):  # it may be because such a hold is there already
+        books, there = _books(db, commands, known or Known(), ())
+        outcomes = [books.apply(command) for command in commands]
+    new = sorted(books.changed_holds - there)
+    changed = sorted(books.changed_holds & there)
     _keep(db, "accounts", ACCOUNT, [account_row(books.accounts[n]) for n in books.changed_accounts], _KEEP_ACCOUNT)
-    _keep(db, "holds", HOLD, [hold_row(books.holds[name]) for name in books.changed_holds], _KEEP_HOLD)
+    _keep(db, "holds", HOLD, [hold_row(books.holds[name]) for name in new])
+    _keep(db, "holds", HOLD, [hold_row(books.holds[name]) for name in changed], _KEEP_HOLD)
     _keep(db, "counters", COUNTER, [counter_row(books.counters[n]) for n in books.changed_counters], _KEEP_COUNTER)
     _keep(db, "entries", ENTRY, [entry_row(entry) for entry in books.new_entries])
+    if known is not None:
+        known.take(books)
     return outcomes
 
 
@@ -75,14 +93,34 @@ def _insert(table: str, columns: tuple[str, ...], rows: int, conflict: str) -> s
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)} {conflict}"  # noqa: S608 - ours
 
 
-def _books(db: sqlite3.Connection, commands: Sequence[Command]) -> Books:
+def _books(
+    db: sqlite3.Connection, commands: Sequence[Command], known: Known, new: Container[str]
+) -> tuple[Books, AbstractSet[str]]:
+    """What the commands touch but for new holds, and the holds of it that are in the table."""
     ids = touched(commands)
-    accounts = _among(db, f"{_ACCOUNT} WHERE account_id {_AMONG}", ids.accounts)
-    holds = [hold_of(row) for row in _among(db, f"{_HOLD} WHERE hold_id {_AMONG}", ids.holds)]
+    accounts, missing = _found(known.accounts, ids.accounts)
+    accounts += map(account_of, _among(db, f"{_ACCOUNT} WHERE account_id {_AMONG}", missing))
+    holds, missing = _found(known.holds, ids.holds)
+    unread = [name for name in missing if name not in new]
+    holds += map(hold_of, _among(db, f"{_HOLD} WHERE hold_id {_AMONG}", unread))
     caps = {*ids.caps, *(part.cap_id for hold in holds for part in hold.reserved)}
-    counters = _among(db, f"{_COUNTER} WHERE cap_id {_AMONG}", sorted(caps))
+    counters, missing = _found(known.counters, sorted(caps))
+    counters += map(counter_of, _among(db, f"{_COUNTER} WHERE cap_id {_AMONG}", missing))
     entries = _among(db, f"{_ENTRY} WHERE entry_id {_AMONG}", ids.entries)
-    return Books(map(account_of, accounts), holds, map(counter_of, counters), map(entry_of, entries))
+    return Books(accounts, holds, counters, map(entry_of, entries)), {hold.hold_id for hold in holds}
+
+
+def _found(known: Mapping[str, T], ids: Iterable[str]) -> tuple[list[T], list[str]]:
+    """Those of the ids that are known, and the ids of the others."""
+    found: list[T] = []
+    missing: list[str] = []
+    for name in ids:
+        value = known.get(name)
+        if value is None:
+            missing.append(name)
+        else:
+            found.append(value)
+    return found, missing
 
 
 def _among(db: sqlite3.Connection, query: str, ids: Sequence[str]) -> Iterable[tuple[object, ...]]:
