@@ -40,3 +40,9 @@ def test_a_wrong_setting_is_told_without_a_traceback(arguments: list[str], told:
     assert done.returncode == 2
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_few_deployments_need_is_not_loaded_at_the_start() -> None:
+    ask = "import sys, headgate.cli.working; print({'botocore', 'opentelemetry', 'pyarrow'} & {*sys.modules} or 'none')"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "none\n"

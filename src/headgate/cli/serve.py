@@ -1,5 +1,6 @@
 """`headgate serve`: run the gateway."""
 
+import gc
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,8 @@ def serve(
     check: Annotated[bool, typer.Option("--check", help="Only tell whether the settings are good.")] = False,
 ) -> None:
     """Run the gateway: providers from headgate.toml, or from OPENAI_API_KEY, ANTHROPIC_API_KEY and their like."""
+    # What is imported stays. Looking through it for garbage again and again costs a twentieth of the start.
+    gc.set_threshold(50_000, 50, 50)
     from headgate.cli.working import Reading, run
 
     reading = Reading(config, listen, database, workers)
