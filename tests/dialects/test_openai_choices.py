@@ -410,6 +410,22 @@ def test_the_recordings_hold_frames_to_lose() -> None:
     assert sum(without_usage_frames(case.body) != case.body for case in STREAMS if b"\r" not in case.body) > 10
 
 
+LISTS = st.sampled_from(
+    [b'"choices":[]', b'"choices" : [ ]', b'"choices":[{}]', b'"choices": [{}]', b'"choices":null', b'"x":"choices"']
+)
+USED = st.sampled_from([b'"usage":{"prompt_tokens":1}', b'"usage":null', b'"usage":{}', b'"error":{"code":1}'])
+MADE_UP = st.lists(st.lists(st.one_of(LISTS, USED), max_size=3), max_size=4)
+
+
+@given(MADE_UP, st.sampled_from([b"\n", b"\r\n"]), st.booleans())
+def test_what_passes_at_a_glance_is_what_passes_byte_by_byte(
+    events: list[list[bytes]], line: bytes, whole: bool
+) -> None:
+    chunks = [b"data: {" + b",".join(members) + b"}" + line * 2 for members in events]
+    body = b"".join(chunks) if whole else b"".join(chunks)[:-1]
+    assert stripped([body]) == stripped(chunks if whole else [body]) == stripped(list(single_bytes(body)))
+
+
 @given(st.binary())
 def test_looking_for_a_usage_frame_never_raises(block: bytes) -> None:
     is_usage_frame(block + b"usage")

@@ -214,7 +214,7 @@ class Dialect(ABC):
 class Meter:
     """Watches one response: undoes its encoding, frames it, and gives whole frames to the tally."""
 
-    __slots__ = ("_choose", "_framing", "_head", "_inflate", "_input_bytes", "_status", "_tally")
+    __slots__ = ("_choose", "_event", "_framing", "_head", "_inflate", "_input_bytes", "_status", "_tally")
 
     def __init__(
         self,
@@ -227,6 +227,7 @@ class Meter:
         """`choose` finds the framing from a body's beginning; `framing` is for who knows it beforehand."""
         tally.head(answer)
         self._tally = tally
+        self._event = tally.event
         self._choose = choose or framing_of
         self._status = answer.status
         self._input_bytes = ask.input_bytes if ask else 0
@@ -243,20 +244,15 @@ class Meter:
                 self._see(piece)
 
     def _see(self, chunk: bytes) -> None:
-        if self._framing is None:
+        framing = self._framing
+        if framing is None:
             chunk = _without_blank_lines(self._head + chunk)
-            self._framing = self._choose(chunk)
-        if self._framing is None:
+            framing = self._framing = self._choose(chunk)
+        if framing is None:
             self._head = chunk
             return
-        for frame in self._framing.feed(chunk):
-            self._take(frame)
-
-    def _take(self, frame: Frame) -> None:
-        if isinstance(self._framing, Document):
-            self._tally.document(frame.data)
-        else:
-            self._tally.event(frame)
+        for frame in framing.feed(chunk):  # none of a document, which comes at its end
+            self._event(frame)
 
     @property
     def over(self) -> bool:
@@ -283,7 +279,10 @@ class Meter:
         if framing is not None:
             rest = framing.end()
             for frame in rest:
-                self._take(frame)
+                if isinstance(framing, Document):
+                    self._tally.document(frame.data)
+                else:
+                    self._event(frame)
             ended = ended and not (framing.unterminated and not _are_json(rest))
             if framing.oversize:
                 anomalies["frame_over_bound"] = framing.oversize

@@ -21,11 +21,11 @@ from headgate.framing.sse import Blocks, Part, parse_block
 from headgate.usage import Reading
 
 
-class _Thought(msgspec.Struct):
+class _Thought(msgspec.Struct, gc=False):
     text: str | None = None
 
 
-class _Piece(msgspec.Struct):
+class _Piece(msgspec.Struct, gc=False):
     """A part of content that is an array, as Mistral sends it (facts/wire.md section 8)."""
 
     text: str | None = None
@@ -33,22 +33,22 @@ class _Piece(msgspec.Struct):
     refusal: str | None = None
 
 
-class _Function(msgspec.Struct):
+class _Function(msgspec.Struct, gc=False):
     name: str | None = None
     arguments: str | None = None
     input: str | None = None
 
 
-class _ToolCall(msgspec.Struct):
+class _ToolCall(msgspec.Struct, gc=False):
     function: _Function | None = None
     custom: _Function | None = None
 
 
-class _Audio(msgspec.Struct):
+class _Audio(msgspec.Struct, gc=False):
     transcript: str | None = None
 
 
-class _Message(msgspec.Struct):
+class _Message(msgspec.Struct, gc=False):
     """A delta or a message."""
 
     content: str | list[_Piece] | None = None
@@ -60,7 +60,7 @@ class _Message(msgspec.Struct):
     audio: _Audio | None = None
 
 
-class _Choice(msgspec.Struct):
+class _Choice(msgspec.Struct, gc=False):
     index: int | None = None
     delta: _Message | None = None
     message: _Message | None = None
@@ -69,12 +69,12 @@ class _Choice(msgspec.Struct):
     usage: msgspec.Raw = msgspec.Raw()
 
 
-class _Groq(msgspec.Struct):
+class _Groq(msgspec.Struct, gc=False):
     usage: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
 
 
-class _Chunk(msgspec.Struct):
+class _Chunk(msgspec.Struct, gc=False):
     id: str | None = None
     model: str | None = None
     service_tier: str | None = None
@@ -116,10 +116,11 @@ class ChoicesTally(Tally):
 
     def event(self, frame: Frame) -> None:
         """Take a chunk."""
-        if frame.data[:6] == b"[DONE]":
+        data = frame.data
+        if data[:6] == b"[DONE]":
             self._seen.terminal = "[DONE]"
-        elif frame.data:
-            self._take(frame.data)
+        elif data:
+            self._take(data)
 
     def document(self, body: bytes) -> None:
         """Take a whole answer. One that is cut off counts as delivered with all its bytes, its text's upper bound."""
@@ -143,8 +144,8 @@ class ChoicesTally(Tally):
             self._take_choice(choice)
         if chunk.x_groq is not None:
             self._take_groq(chunk.x_groq)
-        if chunk.usage:
-            self._usage = self._take_usage(self._usage, parsed(chunk.usage))
+        if chunk.usage and (usage := parsed(chunk.usage)):  # null in every chunk but the last, once it is asked for
+            self._usage = self._take_usage(self._usage, usage)
         if chunk.error and (error := parsed(chunk.error)):
             seen.error = error_text(error, parsed(chunk.code))
         return True
@@ -159,8 +160,8 @@ class ChoicesTally(Tally):
             seen.finish_reason = choice.finish_reason
         if choice.finish_reason or choice.index not in self._running:
             self._note_progress(choice.index, running=not choice.finish_reason)
-        if choice.usage:
-            self._inner_usage = self._take_usage(self._inner_usage, parsed(choice.usage))
+        if choice.usage and (usage := parsed(choice.usage)):
+            self._inner_usage = self._take_usage(self._inner_usage, usage)
 
     def _note_progress(self, index: int | None, *, running: bool) -> None:
         if index in self._running or len(self._running) < _MOST_CHOICES:
@@ -175,8 +176,7 @@ class ChoicesTally(Tally):
             self._seen.error = error_text(error)
 
     def _take_usage(self, snapshot: Mapping[str, Any], usage: Any) -> Mapping[str, Any]:
-        if usage:
-            self._usage_is_final = bool(self._running) and not any(self._running.values())
+        self._usage_is_final = bool(self._running) and not any(self._running.values())
         return merge(snapshot, usage)
 
     @property
@@ -196,7 +196,8 @@ class ChoicesTally(Tally):
 
 def _size(message: _Message) -> int:
     """UTF-8 bytes that a model generated. The two names of reasoning carry the same text where both are sent."""
-    n = _content_size(message.content) if message.content else 0
+    content = message.content
+    n = (len(content) if isinstance(content, str) and content.isascii() else _content_size(content)) if content else 0
     if reasoning := message.reasoning_content or message.reasoning:
         n += size(reasoning)
     if message.refusal:
@@ -335,6 +336,8 @@ class UsageFrameFilter(FrameFilter):
 
     def feed(self, chunk: bytes) -> bytes:
         """The bytes to pass on now."""
+        if self._blocks.between and chunk[-2:] == b"\n\n" and has_choices(chunk) and chunk.find(b"\r") < 0:
+            return chunk
         passed = [block for block in self._blocks.feed(chunk) if isinstance(block, Part) or not is_usage_frame(block)]
         ripe = self._blocks.ripe
         if ripe and not is_usage_frame(ripe):  # a client is not kept waiting for a LF that never comes
@@ -348,6 +351,11 @@ class UsageFrameFilter(FrameFilter):
 
 
 _NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
+
+
+def has_choices(block: bytes) -> bool:
+    """True if every list of choices in the block begins with an object, as nearly all do: none is empty then."""
+    return block.count(b'"choices"') == block.count(b'"choices":[{')
 
 
 def is_usage_frame(block: bytes) -> bool:

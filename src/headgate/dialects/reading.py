@@ -26,7 +26,7 @@ MAX_MEMBERS = 256
 """Members kept of an object, so that no stream of ever new ones grows without bound."""
 MAX_KEY = 64
 """Characters of a key that can name a count."""
-_NO_VALUE = (b"", b"null")
+_NULL = msgspec.Raw(b"null")
 
 S = TypeVar("S", bound=msgspec.Struct)
 Anomalies = Counter[str]
@@ -109,8 +109,7 @@ def parsed(value: Any) -> Any:
     """The value of a Raw field, decimals exact; None where it was absent, null or is not JSON."""
     if not isinstance(value, msgspec.Raw):
         return value
-    data = bytes(value)
-    return None if data in _NO_VALUE else loads(data)
+    return None if not value or value == _NULL else loads(bytes(value))
 
 
 def string(value: Any) -> str | None:

