@@ -1,7 +1,8 @@
 """The check of the books, against a ledger that is right and one that was tampered with."""
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from headgate.admin.books import Finding, Verdict, check_books
 from headgate.ledger.commands import Capture, OpenAccount, Place, Post

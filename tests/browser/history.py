@@ -233,7 +233,7 @@ def _place(record: Record, budgets: Iterable[Budget]) -> Place:
     subjects = {record.key_id, record.bill.account, *tags}
     caps = tuple(budget.cap(at, amount) for budget in budgets if budget.subject in subjects)
     # A budget that was set later than this was spent bounds nothing of it.
-    caps = tuple(dataclasses.replace(cap, limit=10**6 * DOLLAR) for cap in caps)
+    caps = tuple(replace(cap, limit=10**6 * DOLLAR) for cap in caps)
     about = json.dumps({"key": record.key, "key_id": record.key_id})
     return Place(record.exchange_id, record.bill.account or "", amount, at, NODE, sent=True, about=about, caps=caps)
 

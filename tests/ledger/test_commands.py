@@ -1,4 +1,3 @@
-from dataclasses import FrozenInstanceError, fields
 from typing import get_args
 
 import pytest
@@ -9,7 +8,7 @@ from headgate.ledger.machine import SAME
 
 @pytest.mark.parametrize("kind", get_args(Command))
 def test_every_command_names_its_account(kind: type) -> None:
-    assert "account_id" in {field.name for field in fields(kind)}
+    assert "account_id" in kind.__struct_fields__  # type: ignore[attr-defined] # all are Structs
 
 
 def test_a_resolution_is_a_command_with_a_state() -> None:
@@ -18,5 +17,5 @@ def test_a_resolution_is_a_command_with_a_state() -> None:
 
 
 def test_commands_do_not_change() -> None:
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError, match="immutable"):
         Void("h", "a", 1).at_ns = 2  # type: ignore[misc] # that is the point

@@ -1,10 +1,9 @@
 """The rules, one operation a line. The stores are held to them by tests/stores/ledger_conformance.py."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from headgate.ledger.commands import (
     Capture,

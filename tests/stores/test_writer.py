@@ -5,11 +5,11 @@ import os
 import signal
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from headgate.errors import ConfigError
 from headgate.ledger.commands import Capture, Command, Void

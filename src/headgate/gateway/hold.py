@@ -5,7 +5,6 @@ of nothing. The hold is placed last before the request goes out: it is what the 
 """
 
 import asyncio
-import dataclasses
 import json
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Protocol, TypeVar
@@ -176,7 +175,7 @@ def _further(command: Place, further: Further) -> Place:
     }
     caps = tuple(cap for cap in command.caps if cap.measure is not Measure.TIMES)
     hold_id = hold_id_of(command.hold_id, further.number)
-    return dataclasses.replace(command, hold_id=hold_id, about=json.dumps(about), caps=caps)
+    return replace(command, hold_id=hold_id, about=json.dumps(about), caps=caps)
 
 
 def _with_standing(held: Held, first: Held | None) -> Held:
@@ -189,7 +188,7 @@ def _with_standing(held: Held, first: Held | None) -> Held:
     return replace(
         held,
         caps=(*held.caps, *(cap for cap, _ in times)),
-        outcome=dataclasses.replace(held.outcome, counters=counters),
+        outcome=replace(held.outcome, counters=counters),
     )
 
 

@@ -3,13 +3,12 @@
 Ids are the caller's: a command that is sent twice, because nobody knows whether it arrived, is done once.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from headgate.ledger.entries import AccountKind, Cap, EntryKind
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAccount:
+class OpenAccount(Struct, frozen=True):
     """Open an account, or change an open one's kind and limit; reopens a closed one."""
 
     account_id: str
@@ -18,16 +17,14 @@ class OpenAccount:
     limit_nanos: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CloseAccount:
+class CloseAccount(Struct, frozen=True):
     """Let an account place no more holds."""
 
     account_id: str
     at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
+class Post(Struct, frozen=True):
     """Pay in, or correct. A top-up is positive; a correction is either, and never zero."""
 
     entry_id: str
@@ -39,8 +36,7 @@ class Post:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Set money aside, under all of the caps or not at all."""
 
     hold_id: str
@@ -54,8 +50,7 @@ class Place:
     caps: tuple[Cap, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Capture:
+class Capture(Struct, frozen=True):
     """Charge. What goes beyond the hold is an overrun, an entry of its own."""
 
     hold_id: str
@@ -67,8 +62,7 @@ class Capture:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Void:
+class Void(Struct, frozen=True):
     """Give the hold back: nothing is owed."""
 
     hold_id: str
@@ -77,8 +71,7 @@ class Void:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Expire:
+class Expire(Struct, frozen=True):
     """Give back the hold of a gateway that died before it sent anything. The sweep's void."""
 
     hold_id: str
@@ -87,8 +80,7 @@ class Expire:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True):
     """Note how far an open hold's exchange has come. No entry: no money moves."""
 
     hold_id: str

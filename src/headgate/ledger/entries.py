@@ -4,8 +4,9 @@ Money moves in two steps, as in TigerBeetle's two-phase transfers: a hold sets m
 is resolved exactly once. Entries are immutable and never removed: the balances are their sums.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class AccountKind(StrEnum):
@@ -17,8 +18,7 @@ class AccountKind(StrEnum):
     """Spends first and is invoiced; down to its limit, if it has one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """An owner of money."""
 
     account_id: str
@@ -57,8 +57,7 @@ class Measure(StrEnum):
     """One for as long as the hold is open."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cap:
+class Cap(Struct, frozen=True):
     """A bound on a counter, as a hold is placed under it. A window has its own counter, so none is ever reset."""
 
     cap_id: str
@@ -71,8 +70,7 @@ class Cap:
     """The window's end, after which the counter may be forgotten; None where there is no window."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reserved:
+class Reserved(Struct, frozen=True):
     """A hold's part of a counter."""
 
     cap_id: str
@@ -80,8 +78,7 @@ class Reserved:
     amount: int
 
 
-@dataclass(frozen=True, slots=True)
-class Counter:
+class Counter(Struct, frozen=True):
     """Where a cap stands."""
 
     cap_id: str
@@ -99,8 +96,7 @@ class HoldState(StrEnum):
     EXPIRED = "expired"
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """Money set aside before a request is sent."""
 
     hold_id: str
@@ -137,8 +133,7 @@ class EntryKind(StrEnum):
     EXPIRE = "expire"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One immutable row: what it adds to an account's two sums."""
 
     entry_id: str
@@ -172,8 +167,7 @@ class Result(StrEnum):
     INSUFFICIENT_CREDIT = "insufficient_credit"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of a command, and where that leaves things."""
 
     result: Result

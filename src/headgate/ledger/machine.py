@@ -5,8 +5,10 @@ command is a straight column of refusals in order of precedence, and then the ch
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
+
+from msgspec.structs import replace
 
 from headgate.ledger.commands import (
     Capture,
@@ -268,17 +270,8 @@ class Books:
     def _enter(self, account: Account, entry: Entry) -> Account:
         self.new_entries.append(entry)
         self.known_entries[entry.entry_id] = entry
-        # Not `replace`, which takes three times as long: every hold passes here twice.
-        return self._keep_account(
-            Account(
-                account_id=account.account_id,
-                kind=account.kind,
-                limit_nanos=account.limit_nanos,
-                posted_nanos=account.posted_nanos + entry.posted_nanos,
-                held_nanos=account.held_nanos + entry.held_nanos,
-                closed=account.closed,
-            )
-        )
+        posted, held = account.posted_nanos + entry.posted_nanos, account.held_nanos + entry.held_nanos
+        return self._keep_account(replace(account, posted_nanos=posted, held_nanos=held))
 
     def _keep_account(self, account: Account) -> Account:
         self.accounts[account.account_id] = account

@@ -10,9 +10,11 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import asdict
 
 from headgate.ledger.commands import Capture, Expire, Resolution, Void
 from headgate.records import Record

@@ -5,8 +5,9 @@ Said before a command is queued, to whoever brings it: in the middle of a batch 
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from headgate.ledger.commands import Capture, Command, Expire, Place, Post, Void
 
