@@ -9,6 +9,8 @@ from math import inf
 from typing import Protocol
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from msgspec import Struct
+
 _VERSION = "/v1"
 """The version path of nearly every API, added to an address that names no path."""
 
@@ -99,8 +101,7 @@ ACCESS_TOKEN = "access_token"  # noqa: S105  (the name of a secret)
 """The name under which a deployment holds a token that a Grant got."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where connections go, and so what they can be pooled by."""
 
     tls: bool
@@ -108,8 +109,7 @@ class Origin:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outbound:
+class Outbound(Struct, frozen=True):
     """A request as it will go out, but for the credential: all that a signature covers."""
 
     method: bytes
@@ -301,9 +301,10 @@ class Deployment:
 
     def asks_for_usage(self, query: bytes) -> bool:
         """Whether a stream's usage has to be asked for, and a request with this query may ask."""
-        version = dict(parse_qsl(query.decode("latin-1"))).get("api-version", "")
-        too_old = bool(version) and version < self.provider.usage_since
-        return self.provider.stream_usage is StreamUsage.ON_REQUEST and not too_old
+        if self.provider.stream_usage is not StreamUsage.ON_REQUEST:
+            return False
+        version = dict(parse_qsl(query.decode("latin-1"))).get("api-version", "") if query else ""
+        return not version or version >= self.provider.usage_since
 
     def auth_headers(self) -> Sequence[tuple[bytes, bytes]]:
         """The provider's own credential as headers; none where it wants none or has none."""
