@@ -22,6 +22,7 @@ from headgate.audit.redaction import Redactor
 from headgate.audit.rules import Rule
 from headgate.config import Settings, catalogue_data, price_data
 from headgate.gateway.appraise import Appraiser
+from headgate.gateway.deadline import Deadline
 from headgate.gateway.exchange import Clock, Gateway
 from headgate.gateway.forward import Bounds, Forwarder
 from headgate.gateway.hold import Holds
@@ -189,7 +190,7 @@ def _holds(settings: Settings, store: Store, tariff: Tariff, node: str, settler:
         tariff,
         node,
         tokenizer=Tokenizer() if tokenizer.INSTALLED else None,
-        patience_seconds=settings.holds.patience_seconds,
+        deadline=Deadline(settings.holds.patience_seconds),
         abandon=settler.abandon,
     )
 

@@ -12,6 +12,7 @@ from headgate.access.keys import Keys
 from headgate.access.virtual import VirtualKey, digest_of
 from headgate.config import price_data
 from headgate.gateway.appraise import Appraiser
+from headgate.gateway.deadline import Deadline
 from headgate.gateway.exchange import Clock, Gateway
 from headgate.gateway.forward import Bounds, Forwarder
 from headgate.gateway.hold import Counting, Holds
@@ -307,7 +308,7 @@ def stage(
     gateway = Gateway(
         door=Doorkeeper(Keys(keys or {}), store, SECRET, lambda: NOW_NS),
         models=Models(tuple(deployments), Catalogue.from_json(b"{}"), None, aliases),
-        holds=Holds(store, tariff, NODE, tokenizer, patience_seconds=0.05, abandon=settler.abandon),
+        holds=Holds(store, tariff, NODE, tokenizer, deadline=Deadline(0.05), abandon=settler.abandon),
         forwarder=Forwarder(upstream, bounds or Bounds(), trailers=trailers),
         appraiser=Appraiser(tariff, policy),
         settler=settler,

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from headgate.access.budgets import Budget, Scope, Window
 from headgate.access.limits import Limits
 from headgate.errors import Busy, Forbidden, HeadgateError, PaymentRequired, RateLimited
+from headgate.gateway.deadline import Deadline
 from headgate.gateway.hold import Held, Holds, refusal
 from headgate.gateway.tariff import Tariff
 from headgate.ledger.commands import CloseAccount, Command, Expire, OpenAccount, Place
@@ -533,7 +534,7 @@ async def test_a_gateway_that_stops_while_it_waits_for_the_ledger_gives_the_late
     scene = await stage(store=store).with_key()
     scene = dataclasses.replace(
         scene,
-        gateway=replace(scene.gateway, holds=replace(scene.gateway.holds, patience_seconds=60)),
+        gateway=replace(scene.gateway, holds=replace(scene.gateway.holds, deadline=Deadline(60))),
     )
     store.works.clear()
     written = len(store.writing)
@@ -567,7 +568,7 @@ async def open_hold(store: MemoryStore) -> Held:
 
 
 def holds(store: MemoryStore) -> Holds:
-    return Holds(store, Tariff(BOOK), NODE, patience_seconds=0.05)
+    return Holds(store, Tariff(BOOK), NODE, deadline=Deadline(0.05))
 
 
 async def test_the_books_are_told_before_a_request_goes_out() -> None:
