@@ -13,7 +13,6 @@ from headgate.gateway.request import ClientGone
 from headgate.gateway.sessions import Sessions
 from headgate.net.asgi import TRAILERS_EXTENSION, Application, AsgiClient, Lifecycle, read_request
 from headgate.net.editions import Edition
-from headgate.net.websocket_server import BREAK_EXTENSION
 from headgate.records import Ending
 from headgate.routing.catalogue import Catalogue
 from headgate.routing.models import Models
@@ -375,21 +374,7 @@ async def test_the_client_tells_its_leaving_once_and_only_before_the_end() -> No
     assert told == ["gone", "broken"]
 
 
-async def test_the_servers_extension_breaks_the_connection() -> None:
-    broken: list[str] = []
-    scene, server = stage(ok(FIRST[:9], UpstreamCut("lost"))), Server(body(CHAT))
-
-    def cut() -> None:
-        broken.append("cut")
-        server.hang_up()
-
-    await application(scene)(
-        scope("/v1/chat/completions", extensions={BREAK_EXTENSION: cut}), server.receive, server.send
-    )
-    assert broken == ["cut"]
-
-
-async def test_under_a_foreign_server_the_callable_fails_instead() -> None:
+async def test_what_is_broken_off_fails_the_callable() -> None:
     scene, server = stage(ok(FIRST[:9], UpstreamCut("lost"))), Server(body(CHAT))
     with pytest.raises(asyncio.CancelledError):
         await asyncio.create_task(application(scene)(scope("/v1/chat/completions"), server.receive, server.send))

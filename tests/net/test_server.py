@@ -7,7 +7,6 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
 
 import pytest
 from websockets.asyncio.client import connect
@@ -281,39 +280,6 @@ async def test_a_client_that_resets_before_the_trailers_is_no_crash(caplog: pyte
     assert record.ending is Ending.CLIENT_LEFT
     await scene.agrees(record)
     assert not [entry for entry in caplog.records if entry.levelname == "ERROR"]
-
-
-class Announces:
-    """An application that announces trailers for every answer; the path says which status it has."""
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            while (await receive())["type"] == "lifespan.startup":
-                await send({"type": "lifespan.startup.complete"})
-            await send({"type": "lifespan.shutdown.complete"})
-            return
-        status = int(scope["path"][1:])
-        await send({"type": "http.response.start", "status": status, "headers": [], "trailers": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-        await send({"type": "http.response.trailers", "headers": COST, "more_trailers": False})
-
-    def dismiss(self) -> None:
-        """Nobody looks on."""
-
-    def cut(self) -> None:
-        """Nothing runs on."""
-
-
-async def test_answers_without_a_body_have_no_trailers() -> None:
-    """RFC 9110 section 6.4.1; a byte too much would be taken for the next answer's beginning."""
-    async with listening(cast("Application", Announces())) as port, connected(port) as (reader, writer):
-        for method, status in ((b"HEAD", 200), (b"GET", 204), (b"GET", 304)):
-            writer.write(b"%b /%d HTTP/1.1\r\nhost: x\r\n\r\n" % (method, status))
-            head = await reader.readuntil(b"\r\n\r\n")
-            assert head.split()[1] == b"%d" % status
-            assert b"chunked" not in head
-        writer.write(b"GET /200 HTTP/1.1\r\nhost: x\r\n\r\n")
-        assert (await chunked(reader))[1:] == (b"", COST)
 
 
 async def test_a_stop_gives_open_sockets_their_time() -> None:

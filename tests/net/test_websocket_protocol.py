@@ -210,7 +210,9 @@ async def test_pings_of_a_client_that_reads_nothing_do_not_pile_up() -> None:
         for number in range(20_000):
             peer.writer.write(frame(Opcode.PING, b"%120d" % number, mask=True))
         await peer.writer.drain()
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(30):
+            while b"%120d" % 19_999 not in transport.get_protocol()._owed:
+                await asyncio.sleep(0.01)
         assert transport.get_write_buffer_size() == before
         while (heard := await peer.hear())[0] is not Opcode.PONG:
             pass

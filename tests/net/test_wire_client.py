@@ -146,6 +146,18 @@ async def test_trailers(more: dict[str, Any], announced: bool, end: bytes) -> No
     assert line.writes[-1].endswith(end)
 
 
+@pytest.mark.parametrize(("status", "head_only"), [(200, True), (204, False), (304, False)])
+async def test_answers_without_a_body_have_no_trailers(status: int, head_only: bool) -> None:
+    """RFC 9110 section 6.4.1; a byte too much would be taken for the next answer's beginning."""
+    line = Connection()
+    client = line.client(head_only=head_only)
+    await client.start(status, [], trailers=True)
+    await client.end([(b"x-a", b"1")])
+    assert b"chunked" not in line.writes[0]
+    assert line.writes[0].endswith(b"\r\n\r\n")
+    assert len(line.writes) == 1
+
+
 @pytest.mark.parametrize("body", [b"four", b"sixsix"])
 async def test_an_answer_of_another_length_than_its_head_says_is_a_fault(body: bytes) -> None:
     """The next answer would begin in the middle of this one, or this one with the next."""

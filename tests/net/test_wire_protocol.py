@@ -128,7 +128,11 @@ async def test_a_request_is_what_was_sent() -> None:
     target = b"/v1/chat/completions?a=%20b&c"
     async with exchanging() as (exchanges, port, _), connection(port) as streams:
         data = whole(b"X-A: B", line=b"POST " + target + b" HTTP/1.1")
-        for pieces in ([data], [data[:9], data[9:80], data[80:]], [bytes([byte]) for byte in data]):
+        for pieces in (
+            [data],
+            [data[:9], data[9:80], data[80:]],
+            [data[at : at + 19] for at in range(0, len(data), 19)],
+        ):
             got = await asked(*streams, *pieces)
             assert got["method"] == "POST"
             assert (got["path"], got["query"]) == ("/v1/chat/completions", "a=%20b&c")
@@ -196,6 +200,60 @@ async def test_an_answer_that_cannot_be_made_breaks_the_connection(monkeypatch: 
     monkeypatch.setattr(LocalAnswers, "_list", fails)
     async with exchanging() as (_, port, _):
         assert await said(port, head(line=b"GET /v1/models HTTP/1.1")) == b""
+
+
+UPGRADES = {
+    "h2c": (b"upgrade: h2c", b"connection: Upgrade, HTTP2-Settings", b"http2-settings: AAMAAABkAAQAoAAAAAIAAAAA"),
+    "h2c on a connection that ends": (b"upgrade: h2c", b"connection: upgrade", b"connection: close"),
+    "not of this hop": (b"upgrade: other",),
+    "nothing": (b"connection: upgrade",),
+}
+
+
+@pytest.mark.parametrize("lines", UPGRADES.values(), ids=UPGRADES)
+@on_each_loop
+async def test_upgrades_that_are_not_known_are_passed_over(lines: tuple[bytes, ...]) -> None:
+    """RFC 9110 section 7.8. Java's own client offers h2c with its first request."""
+    data = whole(*lines)
+    async with exchanging() as (exchanges, port, _):
+        for pieces in ([data], [data[:-9], data[-9:]], [data[at : at + 19] for at in range(0, len(data), 19)]):
+            async with connection(port) as (reader, writer):
+                assert (await asked(reader, writer, *pieces))["body"] == BODY.decode()
+                if b"close" in data:
+                    assert await reader.read() == b""
+                else:
+                    assert (await asked(reader, writer, whole()))["body"] == BODY.decode()
+        many = await said(port, data * 100 + whole(b"connection: close"))
+    assert many.count(b"HTTP/1.1 200 ") == 101 if b"close" not in data else 1
+    passed = {name for request in exchanges.requests for name, value in request.headers if b"pgrade" in value}
+    assert passed <= {b"connection"}
+
+
+@on_each_loop
+async def test_a_websocket_behind_a_running_answer_is_refused_once_it_is_its_turn() -> None:
+    """Also if its body comes after that: it has had its answer."""
+    go_on = asyncio.Event()
+
+    async def slowly(request: Request, client: Client) -> None:
+        await client.start(200, [])
+        await go_on.wait()
+        await client.write(request.body)
+        await client.end()
+
+    upgrade = head(
+        b"upgrade: websocket", b"connection: upgrade", b"sec-websocket-version: 13", b"content-length: 2",
+        b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==", line=b"GET /v1/responses HTTP/1.1",
+    )  # fmt: skip
+    async with exchanging(slowly) as (exchanges, port, _), connection(port) as (reader, writer):
+        writer.write(whole())
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(upgrade)
+        await asyncio.sleep(0.02)
+        go_on.set()
+        assert BODY in await reader.readuntil(b"0\r\n\r\n")
+        writer.write(b"ab")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 426 ")
+    assert len(exchanges.requests) == 1
 
 
 @pytest.mark.parametrize("pieces", [1, 7], ids=["whole", "in pieces"])

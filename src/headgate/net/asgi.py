@@ -16,7 +16,7 @@ from headgate.framing.inflate import decompress
 from headgate.gateway.local import LocalAnswer
 from headgate.gateway.request import Client, ClientGone, Request
 from headgate.net.editions import Edition, Editions, Message, Receive, Scope, Send
-from headgate.net.websocket_server import BREAK_EXTENSION, AsgiSocket
+from headgate.net.websocket_server import AsgiSocket
 
 TRAILERS_EXTENSION = "http.response.trailers"
 """ASGI's own extension (asgiref, "HTTP Trailers")."""
@@ -151,7 +151,7 @@ class Application:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         can_trail = TRAILERS_EXTENSION in scope.get("extensions", {}) and scope.get("http_version") != "1.0"
-        client = AsgiClient(send, _breaker(scope), can_trail=can_trail)
+        client = AsgiClient(send, _breaker(), can_trail=can_trail)
         now = self.editions.now
         request = await read_request(scope, receive, now.max_body_bytes, now.body_seconds)
         answer = self.editions.now.local.answer(request)
@@ -214,14 +214,11 @@ class Application:
         await self._lifecycle.close()
 
 
-def _breaker(scope: Scope) -> Callable[[], object]:
-    """How to break this connection: our server's extension, or, under a foreign server, a callable that is cancelled.
+def _breaker() -> Callable[[], object]:
+    """How to break this connection: the callable is cancelled.
 
     ASGI has no message for it; servers close the connection of an application that fails in the middle of an answer.
     """
-    extension: Callable[[], object] | None = scope.get("extensions", {}).get(BREAK_EXTENSION)
-    if extension is not None:
-        return extension
     task = asyncio.current_task()
     return task.cancel if task is not None else lambda: None
 

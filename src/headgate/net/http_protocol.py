@@ -31,7 +31,7 @@ _GRACE_SECONDS = 5.0
 """For the application to answer itself, in the client's dialect, a request whose body does not come."""
 
 _VERSIONS = frozenset({"1.0", "1.1"})
-_NOTED = frozenset({b"host", b"transfer-encoding", b"content-encoding", b"expect", b"upgrade"})
+_NOTED = frozenset({b"host", b"transfer-encoding", b"content-encoding", b"expect"})
 """Headers on which it depends how a request is read."""
 
 
@@ -89,7 +89,11 @@ class GuardedProtocol(HttpToolsProtocol):
         self._fault: HeadgateError | None = None
         self._version = ""
         self._upgrades = False
+        """The connection becomes a WebSocket's."""
+        self._declines = False
+        """What the latest head asks for is not to be: it will come once more."""
         self._encoded = False
+        """Its body has a content-encoding."""
         self._serving: RequestResponseCycle | WireClient | None = None
         """The cycle whose turn it is; `cycle` is the latest, which may stand behind it."""
 
@@ -112,20 +116,47 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._bare += len(data)
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            if self._should_upgrade():
-                self._await(None)
-                self.handle_websocket_upgrade()
-                return
-            self._unsupported_upgrade_warning()
-        except httptools.HttpParserError:
+            self._parse(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):  # an upgrade that cannot be declined
             self._refuse(self._fault or BadRequest("The request is not valid HTTP."))
             return
-        if self._bare > MAX_HEAD_BYTES:
+        if self._upgrades:
+            self._await(None)
+            self.handle_websocket_upgrade()
+        elif self._bare > MAX_HEAD_BYTES:
             self._refuse(_too_large())
-            return
-        self._watch()
+        else:
+            self._watch()
+
+    def _parse(self, data: bytes) -> None:
+        """Have httptools read on, until the connection becomes a WebSocket's.
+
+        It takes what follows the head of any upgrade for another protocol's, and passes over the body. A server may go
+        on as if none had been asked for (RFC 9110 section 7.8): then it is fed the head once more, which asks for none.
+        Java's own client offers h2c with each request.
+        """
+        rest = memoryview(data)
+        while True:
+            try:
+                self.parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as upgrade:
+                if self._upgrades:
+                    return
+                rest = rest[upgrade.args[0] :]
+                again = self._head_without_upgrade()
+                self._declines = False
+                self.parser = httptools.HttpRequestParser(self)  # the other may take the connection for closed
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+                self.parser.feed_data(again)
+            else:
+                return
+
+    def _head_without_upgrade(self) -> bytes:
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self._version.encode())]
+        for name, value in self.headers:
+            tokens = [token for token in value.split(b",") if token.strip().lower() != b"upgrade"]
+            lines.append(b"%b: %b" % (name, b",".join(tokens) if name == b"connection" else value))
+        return b"\r\n".join([*lines, b"", b""])
 
     def on_message_begin(self) -> None:
         """For httptools: a request begins. What uvicorn would make for it now it makes when it is known to serve it."""
@@ -147,7 +178,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._fault = self._wrong_with_head()
         if self._fault is not None:
             raise httptools.HttpParserError(self._fault.message)
-        self._begin()
+        self._declines = self.parser.should_upgrade() and not self._may_upgrade()
+        self._upgrades = self.parser.should_upgrade() and not self._declines
+        if not self._declines:
+            self._begin()
 
     def _begin(self) -> None:
         """The request's head is whole and good: uvicorn makes its scope, and starts the application."""
@@ -160,6 +194,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self.url, self.expect_100_continue = url, expects
         self.headers += headers  # it is the scope's list
 
+    def _should_upgrade(self) -> bool:
+        """For uvicorn, which asks more than once: what was so at the head's end, so that a request has one answer."""
+        return self._upgrades
+
+    def _may_upgrade(self) -> bool:
+        """Not while an earlier answer is on its way: whoever asked for it would never hear that its client has left."""
+        return (self.cycle is None or self.cycle.response_complete) and super()._should_upgrade()
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._serving = cycle
         super()._start_asgi_task(cycle, app)
@@ -171,7 +213,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """For httptools: the request is whole."""
-        super().on_message_complete()
+        if not self._declines:
+            super().on_message_complete()
         self._bare = 0
 
     def pause_writing(self) -> None:
@@ -198,7 +241,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _look_into_head(self) -> tuple[int, list[bytes]]:
         """Note what decides on how the request is read. Returns how many hosts it names, and its codings."""
-        self.expect_100_continue = self._upgrades = self._encoded = False
+        self.expect_100_continue = self._encoded = False
         hosts = 0
         codings: list[bytes] = []
         for name, value in [pair for pair in self.headers if pair[0] in _NOTED]:
@@ -208,8 +251,6 @@ class GuardedProtocol(HttpToolsProtocol):
                 codings.append(value.lower())
             elif name == b"content-encoding":
                 self._encoded = True
-            elif name == b"upgrade":
-                self._upgrades = True
             elif value.lower() == b"100-continue":
                 self.expect_100_continue = True
         return hosts, codings
@@ -220,8 +261,8 @@ class GuardedProtocol(HttpToolsProtocol):
         hosts, codings = self._look_into_head()
         if codings and codings != [b"chunked"]:
             return BadRequest("The only transfer-encoding that is understood is chunked.")
-        if version not in _VERSIONS:
-            return BadRequest("The only versions of HTTP that are understood here are 1.1 and 1.0.")
+        if version not in _VERSIONS or self.parser.get_method() == b"CONNECT":
+            return BadRequest("The only versions of HTTP that are understood here are 1.1 and 1.0, without CONNECT.")
         if hosts > 1 or (hosts == 0 and version == "1.1"):
             return BadRequest("Expected one Host header.")
         if codings and version == "1.0":

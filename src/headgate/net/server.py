@@ -18,10 +18,9 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from headgate.errors import ConfigError
 from headgate.framing.base import MAX_FRAME_BYTES
-from headgate.net.asgi import ABORT_EXTENSION, TRAILERS_EXTENSION, Application
+from headgate.net.asgi import ABORT_EXTENSION, Application
 from headgate.net.http_protocol import ClientLimits, Config, State
 from headgate.net.websocket_protocol import SocketProtocol
-from headgate.net.websocket_server import BREAK_EXTENSION
 from headgate.net.wire_protocol import WireProtocol
 
 logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
@@ -43,20 +42,16 @@ _LAST_WORDS_SECONDS = 5
 
 
 class Cycle(RequestResponseCycle):
-    """uvicorn's cycle of a request and its response, which can end in trailers (RFC 9110 section 6.5).
-
-    Where the head announced some, the closing chunk waits for them.
-    """
+    """uvicorn's cycle of a request and its answer, for what goes by ASGI: it ends as the client can understand."""
 
     linger: Callable[[], None]
     """The connection's way to an end that its client can hear."""
-    _trails = False
     _until_close = False
     state: "State | None" = None
     """Of its server."""
 
     async def send(self, message: Any) -> None:
-        """ASGI's `send`, with the extension `http.response.trailers`.
+        """ASGI's `send`.
 
         HTTP/1.0 has no chunks: an answer without a length ends with its connection (RFC 9112 section 6.3).
         """
@@ -72,12 +67,6 @@ class Cycle(RequestResponseCycle):
                 self.keep_alive = self.keep_alive and not leaving
                 message = {**message, "headers": [*message["headers"], _CLOSE]}
             await super().send(message)
-            self._trails = bool(message.get("trailers")) and bool(self.chunked_encoding)
-        elif kind == "http.response.trailers":
-            await self._end(message["headers"])
-        elif self._trails and not message.get("more_body", False):
-            if message.get("body"):
-                await super().send({"type": kind, "body": message["body"], "more_body": True})
         else:
             cut_short = self.more_body and not message.get("more_body", False)
             self.keep_alive = self.keep_alive or cut_short  # uvicorn would close on what the client is still sending
@@ -85,22 +74,13 @@ class Cycle(RequestResponseCycle):
             if cut_short:
                 self.linger()
 
-    async def _end(self, trailers: Iterable[tuple[bytes, bytes]]) -> None:
-        if not self._trails or self.disconnected:
-            return
-        lines = b"".join(b"%b: %b\r\n" % pair for pair in trailers)
-        self.transport.write(b"0\r\n" + lines + b"\r\n")
-        self._trails = False
-        self.chunked_encoding, self.expected_content_length = False, 0  # uvicorn has nothing left to write
-        await super().send({"type": "http.response.body", "body": b"", "more_body": False})
-
 
 def _has_length(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return any(name == b"content-length" for name, _ in headers)
 
 
 class Protocol(WireProtocol):
-    """uvicorn's protocol, with a way for the application to break the connection, and with trailers."""
+    """uvicorn's protocol, with a way for what is mounted to break the connection."""
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if isinstance(cycle, RequestResponseCycle):
@@ -111,18 +91,10 @@ class Protocol(WireProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _make_scope(self) -> None:
-        """The scope learns the extensions."""
+        """The scope learns the extension."""
         super()._make_scope()
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]  # uvicorn's TypedDict has no place for extensions
-        scope["extensions"] = {
-            BREAK_EXTENSION: self.transport.close,
-            ABORT_EXTENSION: self.transport.abort,
-            TRAILERS_EXTENSION: {},
-        }
-
-    def _should_upgrade(self) -> bool:
-        """Not while an earlier answer is on its way: whoever asked for it would never hear that its client has left."""
-        return (self.cycle is None or self.cycle.response_complete) and super()._should_upgrade()
+        scope["extensions"] = {ABORT_EXTENSION: self.transport.abort}
 
     def shutdown(self) -> None:
         """The server stops. One that leaves its port to others lets each client have an answer that says so.
@@ -137,9 +109,6 @@ class Protocol(WireProtocol):
         if self.cycle is None or self.cycle.response_complete:
             self._unset_keepalive_if_required()
             self.timeout_keep_alive_task = self.loop.call_later(_PARTING_SECONDS, self.timeout_keep_alive_handler)
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: the application refuses upgrades itself, in the client's dialect."""
 
 
 class Server(uvicorn.Server):

@@ -1,6 +1,6 @@
 """The short way for exchanges: from a connection's parser to a Request and its Client, and to the exchange's task.
 
-What is mounted and what asks for an upgrade goes uvicorn's way, and so does everything of a foreign application: a
+What is mounted and what becomes a WebSocket goes uvicorn's way, and so does everything of a foreign application: a
 scope, two coroutines and a task that waits for the client to leave. An exchange needs none of that. Here a request is
 put together as it is parsed, and when it is whole it is served in one task; the connection itself tells its client that
 it has ended. An `Arrival` stands where uvicorn has the application of a cycle.
