@@ -9,7 +9,7 @@ PROCESSES ?= 2
 SOAK_SECONDS ?= 1800
 SOAK_STREAMS ?= 1000
 
-.PHONY: run test lint types unit peers test-clients dashboard test-dashboard screenshots bench bench-pages fuzz faults soak crash crash-long two-hosts clean
+.PHONY: run test lint types unit peers test-clients dashboard test-dashboard screenshots bench bench-scale bench-pages fuzz faults soak crash crash-long two-hosts clean
 
 run: $(VENV)/.installed ## the main job: real recorded streams through a running gateway
 	$(BIN)/headgate demo
@@ -45,6 +45,9 @@ screenshots: $(VENV)/.installed-test ## docs/screenshots: each page in light, in
 
 bench: $(VENV)/.installed-test $(VENV)-litellm/.installed .bench/portkey/.installed ## side by side with raw proxies and other gateways, 25 minutes; needs nginx, haproxy and npm
 	$(BIN)/python -m bench
+
+bench-scale: $(VENV)/.installed-test ## 1 and 2 workers, and two hosts in network namespaces on one PostgreSQL; namespaces need root and iproute2
+	$(BIN)/python -m bench.scale
 
 bench-pages: $(VENV)/.installed-test ## what pages wait for with ten million records in each database: takes an hour and 40 GB
 	$(BIN)/python -m bench.pages

@@ -17,5 +17,11 @@
     coldstart.py  from the start of a process to its first answer
     goals.py      what the project has set itself, judged by a run: pure
     report.py     the tables, the JSON, and the page in docs/
+    published.py  what the page says, read back
+    scale.py      `python -m bench.scale`: more workers, and two hosts on one PostgreSQL
+    hosts.py      two hosts on one machine: network namespaces
+    scaling.py    what breaks first with more traffic, calculated from the published costs
+    pages.py      `python -m bench.pages`: what pages wait for with ten million records (filling.py)
+    observers.py  `python -m bench.observers`: what telling the world outside costs
     profiling.py  headgate under one of the loads, for py-spy
 """

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import uvloop
 
-from bench import gateways, machine, report, rounds, versions, workloads
+from bench import gateways, machine, report, rounds, scaling, versions, workloads
 from bench.figures import Results
 from bench.targets import Target
 from bench.workloads import Plan
 
 _ROOT = Path(__file__).parent.parent
 _PAGE = _ROOT / "docs" / "performance.md"
-_RESULTS = _ROOT / "bench" / "results"
+RESULTS = _ROOT / "bench" / "results"
 _BESIDE = (rounds.LATENESS, rounds.MEMORY, rounds.COLD)
 
 
@@ -50,17 +50,18 @@ def main(arguments: list[str]) -> int:
         return 1
     told = report.text(results, [target.name for target in chosen], about)
     print(told)
-    kept = report.write_json(_RESULTS, report.as_json(results, about))
+    kept = report.write_json(RESULTS, report.as_json(results, about))
     print(f"\nEvery value: {kept.relative_to(_ROOT)}")
     if options.write_docs:
         report.write_page(_PAGE, told)
+        scaling.write_page()
     return 1 if _wrong(results) else 0
 
 
 def run_folder() -> tempfile.TemporaryDirectory[str]:
     """Beside the results, as the system's folder for temporary files may be in memory, and records cost a real disk."""
-    _RESULTS.mkdir(exist_ok=True)
-    return tempfile.TemporaryDirectory(prefix="run-", dir=_RESULTS)
+    RESULTS.mkdir(exist_ok=True)
+    return tempfile.TemporaryDirectory(prefix="run-", dir=RESULTS)
 
 
 def _wrong(results: Results) -> bool:
@@ -71,7 +72,11 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="direct and six gateways side by side")
     parser.add_argument("--quick", action="store_true", help="about three minutes instead of twenty-five; noisier")
     parser.add_argument("--install", action="store_true", help="install what is missing (as root where apt-get is)")
-    parser.add_argument("--write-docs", action="store_true", help="put the report into docs/performance.md")
+    parser.add_argument(
+        "--write-docs",
+        action="store_true",
+        help="put the report into docs/performance.md, and what follows from it into docs/scaling.md",
+    )
     parser.add_argument("--rounds", type=int, help="instead of the plan's")
     names = [target.name for target in gateways.all_of(())]
     parser.add_argument("--without", action="append", default=[], choices=names, help="leave this gateway out")

@@ -8,7 +8,6 @@ from pathlib import Path
 from bench import goals
 from bench.figures import FIGURES, Figure, Results, Spread, ratios, shown, spread
 
-_BEGIN, _END = "<!-- bench: begin -->", "<!-- bench: end -->"
 _YARDSTICK = "nginx"
 _MISSING = "-"
 
@@ -41,14 +40,14 @@ def ratio_table(results: Results, gateways: Sequence[str]) -> str:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join([_line(["", *columns]), _line(["---", *["---:"] * len(columns)]), *map(_line, rows)])
+    return "\n".join([line(["", *columns]), line(["---", *["---:"] * len(columns)]), *map(line, rows)])
 
 
 def text(results: Results, gateways: Sequence[str], about: Mapping[str, str]) -> str:
     """The whole report in Markdown: the machine, its noise, the tables, the goals, what went wrong."""
     lines = [f"- {key}: {value}" for key, value in {**about, "noise": noise(results)}.items()]
     lines += ["", table(results, gateways), "", "As multiples of nginx:", "", ratio_table(results, gateways), ""]
-    lines += ["The goals:", "", goals.table(results), "", *_remarks(results)]
+    lines += ["The goals:", "", goals.table(results), "", *remarks(results)]
     return "\n".join(lines)
 
 
@@ -81,25 +80,32 @@ def from_json(content: str) -> tuple[Results, dict[str, str]]:
     return Results(told["values"], told.get("lanes", {}), **counts, notes=told["notes"]), told["about"]
 
 
-def with_report(page: str, report: str) -> str:
+def with_report(page: str, report: str, name: str = "bench") -> str:
     """The page with the report between its markers. Raises ValueError if it does not have both, once, in order."""
-    before, begin, rest = page.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not (begin and end) or _BEGIN in after or _END in after:
-        raise ValueError(f"the page must have {_BEGIN} and then {_END}, each once")
-    return f"{before}{_BEGIN}\n\n{report.strip()}\n\n{_END}{after}"
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, begun, rest = page.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (begun and ended) or begin in after or end in after:
+        raise ValueError(f"the page must have {begin} and then {end}, each once")
+    return f"{before}{begin}\n\n{report.strip()}\n\n{end}{after}"
 
 
-def write_json(folder: Path, content: str) -> Path:
-    """Keep the JSON as the latest result."""
-    path = folder / "latest.json"
+def write_json(folder: Path, content: str, name: str = "latest.json") -> Path:
+    """Keep the JSON."""
+    path = folder / name
     path.write_text(content)
     return path
 
 
-def write_page(path: Path, report: str) -> None:
+def write_page(path: Path, report: str, name: str = "bench") -> None:
     """Put the report into the page."""
-    path.write_text(with_report(path.read_text(), report))
+    path.write_text(with_report(path.read_text(), report, name))
+
+
+def cell(values: Sequence[float | None], digits: int) -> str:
+    """Values over the rounds, as a cell."""
+    over_rounds = spread(values)
+    return _MISSING if over_rounds is None else _spread(over_rounds, f",.{digits}f")
 
 
 def _above_noise(figure: Figure, by_target: Mapping[str, Sequence[float | None]]) -> Sequence[float | None]:
@@ -113,7 +119,8 @@ def _above_noise(figure: Figure, by_target: Mapping[str, Sequence[float | None]]
     ]
 
 
-def _line(cells: Sequence[str]) -> str:
+def line(cells: Sequence[str]) -> str:
+    """A row."""
     return f"| {' | '.join(cells)} |"
 
 
@@ -137,7 +144,8 @@ def _spread(over_rounds: Spread, number: str, stress: str = "") -> str:
     return told if least == most else f"{told} ({least} to {most})"
 
 
-def _remarks(results: Results) -> list[str]:
+def remarks(results: Results) -> list[str]:
+    """How many answers were right, and what went wrong."""
     answers = ", ".join(f"{name} {count:,}" for name, count in results.right.items())
     wrong = [
         f"- {name}: {count} wrong or broken answers, not counted" for name, count in results.failures.items() if count

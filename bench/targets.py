@@ -79,10 +79,10 @@ class Target:
 
 
 @contextmanager
-def upstream(cores: frozenset[int]) -> Iterator[Running]:
-    """The scripted upstream, listening; it stands in the table as `direct`."""
+def upstream(cores: frozenset[int], host: str = "127.0.0.1") -> Iterator[Running]:
+    """The scripted upstream, listening at that address; it stands in the table as `direct`."""
     port = free_port()
-    with launched("upstream", [sys.executable, "-m", "bench.upstream", str(port)], cores, None) as process:
+    with launched("upstream", [sys.executable, "-m", "bench.upstream", str(port), host], cores, None) as process:
         await_listening("upstream", process, port, None)
         yield Running("direct", Door(port))
 

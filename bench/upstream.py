@@ -1,4 +1,4 @@
-"""The scripted upstream: answers as script.py has them, at a given pace. `python -m bench.upstream PORT`.
+"""The scripted upstream: answers as script.py has them, at a given pace. `python -m bench.upstream PORT HOST`.
 
 It lives until it is terminated. Raw asyncio protocols on uvloop, so that it takes
 as little as possible of the core it shares with the load generator.
@@ -112,13 +112,13 @@ class Answering(asyncio.Protocol):
             self._timer = self._loop.call_at(due + step, self._tick, writes, index + 1, due + step, step)
 
 
-async def serve(port: int) -> None:
-    """Serve on loopback until cancelled."""
+async def serve(port: int, host: str) -> None:
+    """Serve until cancelled."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Answering, "127.0.0.1", port, backlog=2048)
+    server = await loop.create_server(Answering, host, port, backlog=2048)
     gc.freeze()
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1])))
+    uvloop.run(serve(int(sys.argv[1]), sys.argv[2]))

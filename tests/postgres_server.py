@@ -40,6 +40,17 @@ class PostgresServer:
         self.port = kept_port()
         self._initialise()
 
+    @property
+    def pid(self) -> int:
+        """Of the server that runs: the parent of all that serve its connections."""
+        assert self._process is not None
+        return self._process.pid
+
+    def allow(self, network: str) -> None:
+        """Let the user in from there too, once the server is started again."""
+        with (self._data / "pg_hba.conf").open("a") as rules:
+            rules.write(f"host all all {network} scram-sha-256\n")
+
     def dsn(self, database: str) -> str:
         return f"postgresql://headgate:{_ESCAPED}@127.0.0.1:{self.port}/{database}"
 

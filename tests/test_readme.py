@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from bench import published
 from headgate.testing import corpus
 from tests.e2e.test_corpus import CASES as REPLAYED
 
@@ -18,23 +19,8 @@ def test_every_recording_stands_in_the_readmes_table() -> None:
     assert f"{CASES.total()} of {CASES.total()}" in README
 
 
-def _published() -> dict[tuple[str, str], float]:
-    """The medians of docs/performance.md, by row and column."""
-    cells: dict[tuple[str, str], float] = {}
-    columns: list[str] = []
-    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
-    for line in page[page.index("bench: begin") : page.index("bench: end")].splitlines():
-        row = [cell.strip() for cell in line.split("|")[1:-1]]
-        if row[:1] == [""]:
-            columns = row
-        for column, cell in zip(columns, row, strict=False):
-            if found := re.match(r"\*{0,2}([\d,.]+)", cell):
-                cells[row[0], column] = float(found[1].replace(",", ""))
-    return cells
-
-
 def test_the_speed_is_that_of_the_published_table() -> None:
-    table = _published()
+    table = published.medians(published.PAGE.read_text(encoding="utf-8"))
     said = []
     for ours in ("headgate", "headgate, accounts"):
         requests = [table[f"CPU µs per request, {n} connections", f"{ours} / nginx"] for n in (10, 50)]

@@ -9,8 +9,6 @@ from math import inf
 from typing import Protocol
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from msgspec import Struct
-
 _VERSION = "/v1"
 """The version path of nearly every API, added to an address that names no path."""
 
@@ -101,7 +99,8 @@ ACCESS_TOKEN = "access_token"  # noqa: S105  (the name of a secret)
 """The name under which a deployment holds a token that a Grant got."""
 
 
-class Origin(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Origin:
     """Where connections go, and so what they can be pooled by."""
 
     tls: bool
@@ -109,7 +108,8 @@ class Origin(Struct, frozen=True):
     port: int
 
 
-class Outbound(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Outbound:
     """A request as it will go out, but for the credential: all that a signature covers."""
 
     method: bytes
@@ -301,10 +301,9 @@ class Deployment:
 
     def asks_for_usage(self, query: bytes) -> bool:
         """Whether a stream's usage has to be asked for, and a request with this query may ask."""
-        if self.provider.stream_usage is not StreamUsage.ON_REQUEST:
-            return False
-        version = dict(parse_qsl(query.decode("latin-1"))).get("api-version", "") if query else ""
-        return not version or version >= self.provider.usage_since
+        version = dict(parse_qsl(query.decode("latin-1"))).get("api-version", "")
+        too_old = bool(version) and version < self.provider.usage_since
+        return self.provider.stream_usage is StreamUsage.ON_REQUEST and not too_old
 
     def auth_headers(self) -> Sequence[tuple[bytes, bytes]]:
         """The provider's own credential as headers; none where it wants none or has none."""
