@@ -5,6 +5,7 @@ VENV := .venv
 LITELLM := litellm[proxy]==1.106.2
 AGENTS := @openai/codex@0.169.0 @anthropic-ai/claude-code@2.1.197
 BIN := $(VENV)/bin
+NPM := $(shell command -v npm 2>/dev/null)
 PROCESSES ?= 2
 SOAK_SECONDS ?= 1800
 SOAK_STREAMS ?= 1000
@@ -14,8 +15,11 @@ SOAK_STREAMS ?= 1000
 run: $(VENV)/.installed ## the main job: real recorded streams through a running gateway
 	$(BIN)/headgate demo
 
-test: $(VENV)/.installed-test lint types unit peers $(if $(shell command -v npm 2>/dev/null),test-clients test-dashboard) ## linters, types and all tests
-	@command -v npm >/dev/null 2>&1 || echo "npm is missing: test-clients and test-dashboard were left out"
+test: $(VENV)/.installed-test ## linters, types and all tests; what is installed or tested apart from the rest, side by side
+	$(MAKE) -j3 -O lint types $(VENV)-litellm/.installed $(if $(NPM),.clients/.installed dashboard/node_modules/.installed)
+	$(MAKE) unit
+	$(MAKE) -j2 -O peers $(if $(NPM),test-clients test-dashboard)
+	@$(if $(NPM),,echo "npm is missing: test-clients and test-dashboard were left out")
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

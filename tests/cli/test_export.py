@@ -185,11 +185,15 @@ def test_a_closed_pipe_ends_it_without_a_word(headgate: Commands) -> None:
         assert process.stderr.read() == b""
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return multiplied(filled(tmp_path_factory.mktemp("many") / "many.db", RECORDS[1]), 100_000)
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
-def test_a_hundred_thousand_records_take_no_more_memory_than_some(tmp_path: Path, form: str) -> None:
+def test_a_hundred_thousand_records_take_no_more_memory_than_some(tmp_path: Path, many: Path, form: str) -> None:
     few = multiplied(filled(tmp_path / "few.db", RECORDS[1]), 25_000 if form == "parquet" else 5_000)
-    many = multiplied(filled(tmp_path / "many.db", RECORDS[1]), 100_000)
     peaks = [_peak_kib(database, form, tmp_path / f"{database.stem}.{form}") for database in (few, many)]
     assert peaks[1] - peaks[0] < 25 * 1024, peaks
     written = tmp_path / f"many.{form}"

@@ -222,7 +222,7 @@ async def scene(*handlers: Any, kind: str = "openai", model: str = GPT, log: Wat
         targets = [Target(deployment, model) for deployment in deployments]
         tiers = (Tier(tuple(targets), choose),) if weighted else tuple(Tier((target,)) for target in targets)
         alias = Alias("smart", tiers, **settings)
-        limits = LimitsSection(first_byte_seconds=0.3)
+        limits = LimitsSection(first_byte_seconds=1.0)
         new = log is None
         log = log or WatchedLog()
         if new:

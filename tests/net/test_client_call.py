@@ -282,12 +282,12 @@ async def test_a_long_stream_of_short_silences_is_none() -> None:
     async def script(wire: Wire) -> None:
         await wire.answer(CHUNKED)
         for _ in range(8):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
             await wire.send(b"1\r\na\r\n")
         await wire.send(b"0\r\n\r\n")
 
     async with serve(script) as server, calling() as upstream:
-        _, body = await fetch(upstream.open(ask(server.origin, first_byte=0.5, idle=0.5)))
+        _, body = await fetch(upstream.open(ask(server.origin, first_byte=1.2, idle=1.2)))
         assert body == b"a" * 8
 
 
@@ -301,7 +301,7 @@ async def test_a_stream_of_short_silences_has_an_end_all_the_same() -> None:
                 await wire.send(b"1\r\na\r\n")
 
     async with serve(script) as server, calling() as upstream:
-        call = upstream.open(ask(server.origin, first_byte=0.5, idle=0.5, total=0.3))
+        call = upstream.open(ask(server.origin, first_byte=5.0, idle=5.0, total=0.3))
         await call.head()
         error = await fails(UpstreamTimeout, read_all(call))
         assert str(error) == "The provider did not finish its answer in time."
@@ -983,7 +983,7 @@ async def test_what_a_sink_takes_ends_a_silence() -> None:
         assert await wire.ended()
 
     async with serve(script) as server, calling() as upstream:
-        call = upstream.open(ask(server.origin, idle=0.7))
+        call = upstream.open(ask(server.origin, idle=1.1))
         await call.head()
         await fails(UpstreamTimeout, call.read(taker))
         assert taker.taken == [b"a"] * 6, "one after the other, longer than the limit in all"

@@ -312,20 +312,20 @@ async def test_who_takes_nothing_is_left_and_the_application_hears_of_it() -> No
 
 @on_each_loop
 async def test_who_takes_slowly_is_waited_for() -> None:
-    size = 8 * 1024 * 1024
+    size = 12 * 1024 * 1024
 
     async def much(scope: Any, receive: Any, send: Any) -> None:
         del scope, receive
         await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
         await send({"type": "http.response.body", "body": bytes(size), "more_body": False})
 
-    async with served(much, ClientLimits(idle=0.3)) as (_, port), asyncio.timeout(30):
+    async with served(much, ClientLimits(idle=1.0)) as (_, port), asyncio.timeout(30):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=65536)
         writer.write(head(line=b"GET / HTTP/1.1"))
         got = 0
         while data := await reader.read(262_144):
             got += len(data)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.03)
         writer.close()
     assert got > size
 

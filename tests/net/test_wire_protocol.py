@@ -452,7 +452,7 @@ async def test_who_takes_nothing_is_left_and_holds_no_more_than_a_buffer() -> No
 
 @on_each_loop
 async def test_who_takes_slowly_is_waited_for() -> None:
-    size = 8 * 1024 * 1024
+    size = 12 * 1024 * 1024
 
     async def much(request: Request, client: Client) -> None:
         del request
@@ -460,13 +460,13 @@ async def test_who_takes_slowly_is_waited_for() -> None:
         await client.write(bytes(size))
         await client.end()
 
-    async with exchanging(much, ClientLimits(idle=0.3)) as (_, port, _), asyncio.timeout(30):
+    async with exchanging(much, ClientLimits(idle=1.0)) as (_, port, _), asyncio.timeout(30):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=65536)
         writer.write(head(b"connection: close", line=b"GET /v1/x HTTP/1.1"))
         got = 0
         while data := await reader.read(262_144):
             got += len(data)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.03)
         writer.close()
     assert got > size
 
