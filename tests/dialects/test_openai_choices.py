@@ -418,9 +418,7 @@ MADE_UP = st.lists(st.lists(st.one_of(LISTS, USED), max_size=3), max_size=4)
 
 
 @given(MADE_UP, st.sampled_from([b"\n", b"\r\n"]), st.booleans())
-def test_what_passes_at_a_glance_is_what_passes_byte_by_byte(
-    events: list[list[bytes]], line: bytes, whole: bool
-) -> None:
+def test_what_passes_at_a_glance_passes_byte_by_byte(events: list[list[bytes]], line: bytes, whole: bool) -> None:
     chunks = [b"data: {" + b",".join(members) + b"}" + line * 2 for members in events]
     body = b"".join(chunks) if whole else b"".join(chunks)[:-1]
     assert stripped([body]) == stripped(chunks if whole else [body]) == stripped(list(single_bytes(body)))
