@@ -3,10 +3,10 @@ import socket
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from math import inf
 
 import pytest
+from msgspec.structs import replace
 
 from headgate.errors import UpstreamUnreachable
 from headgate.net.connection import Connection

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 import re
 import ssl
@@ -262,7 +261,7 @@ async def test_nobody_there() -> None:
     with pytest.raises(UpstreamUnreachable, match="refused"):
         await WebSockets().connect(ask(origin, b"GET", b""))
     with pytest.raises(UpstreamUnreachable, match="resolved"):
-        await WebSockets().connect(ask(dataclasses.replace(origin, host="no-such-host.invalid"), b"GET", b""))
+        await WebSockets().connect(ask(replace(origin, host="no-such-host.invalid"), b"GET", b""))
 
 
 @on_each_loop

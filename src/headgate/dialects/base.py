@@ -237,7 +237,11 @@ class Meter:
 
     def feed(self, chunk: bytes) -> None:
         """Watch a chunk as the upstream sent it. Never raises."""
-        if self._inflate is None:
+        framing = self._framing
+        if framing is not None and self._inflate is None:  # as for nearly every chunk, without another call
+            for frame in framing.feed(chunk):
+                self._event(frame)
+        elif self._inflate is None:
             self._see(chunk)
         else:
             for piece in self._inflate.feed(chunk):

@@ -18,7 +18,7 @@ from headgate.dialects.openai_wire import completion_usage
 from headgate.dialects.reading import Anomalies, Seen, Shape, error_text, merge, parsed, size, text
 from headgate.framing.base import Frame
 from headgate.framing.sse import Blocks, Part, parse_block
-from headgate.usage import Reading
+from headgate.usage import Reading, Usage
 
 
 class _Thought(msgspec.Struct, gc=False):
@@ -188,7 +188,7 @@ class ChoicesTally(Tally):
         """What has been seen. An error in a stream means that running figures were not the last."""
         seen, raw = self._seen, self._usage or self._inner_usage
         anomalies: Anomalies = Counter()
-        usage = completion_usage(merge(self._headers, raw) if raw else raw, anomalies)
+        usage = completion_usage(merge(self._headers, raw), anomalies) if raw else Usage()
         seen.service_tier = seen.service_tier or text(raw.get("service_tier"))
         whole = seen.terminal is not None or (ended and seen.error is None)
         return seen.reading(usage, anomalies, final=whole or self._usage_is_final)

@@ -7,6 +7,7 @@ Only CR, LF and CRLF end a line: U+2028 and its like may stand raw inside JSON (
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 from headgate.framing.base import MAX_FRAME_BYTES, Frame
 
@@ -16,6 +17,8 @@ _REACH = 2
 """So many bytes before a chunk tell whether it completes a block: the last one of a line end, and a CR."""
 _usual = re.compile(rb"(?:event: ?(.*)\n)?data: ?(.*)\n\n").fullmatch
 """Matches the shapes of nearly all events; `.` stops at LF."""
+_frame = partial(tuple.__new__, Frame)
+"""Makes a Frame in half the time that `Frame._make` takes."""
 _LINE = re.compile(rb".+")
 _FIELD = re.compile(rb"^[^:\r\n]|[\r\n][^:\r\n]")
 """The first byte of a line that is neither blank nor a comment."""
@@ -145,7 +148,7 @@ def parse_block(block: bytes) -> Frame | None:
         block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     usual = _usual(block)
     if usual:
-        return Frame(*usual.groups(b""))
+        return _frame(usual.groups(b""))
     return _parse_lines(block)
 
 
@@ -188,7 +191,7 @@ class ServerSentEvents:
         if blocks.between and self._started and chunk.find(b"\r") < 0:  # three times as fast as `in` is for a byte
             usual = _usual(chunk)
             if usual is not None and len(chunk) <= blocks.bound:  # one event of the usual shape: nothing to cut
-                return [Frame(*usual.groups(b""))]
+                return [_frame(usual.groups(b""))]
         return self._frames(blocks.feed(chunk))
 
     def end(self) -> list[Frame]:

@@ -9,6 +9,8 @@ from math import inf
 from typing import Protocol
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from msgspec import Struct
+
 _VERSION = "/v1"
 """The version path of nearly every API, added to an address that names no path."""
 
@@ -99,8 +101,7 @@ ACCESS_TOKEN = "access_token"  # noqa: S105  (the name of a secret)
 """The name under which a deployment holds a token that a Grant got."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where connections go, and so what they can be pooled by."""
 
     tls: bool
