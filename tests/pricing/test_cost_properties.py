@@ -5,8 +5,10 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.money import half_up
-from headgate.pricing.cost import amount, worst_case
+from headgate.money import Rate, half_up
+from headgate.pricing.cost import amount, normalised, worst_case
+from headgate.pricing.price import Plan
+from headgate.pricing.units import TOKENS, Quantity, counts_of, unit_of
 from headgate.usage import Usage
 from tests.pricing.books import AT, BOOK, bill
 from tests.pricing.oracle import packaged
@@ -48,6 +50,55 @@ def test_lines_add_up_and_nothing_is_negative(model: str, usage: Usage, terms: d
         assert told.unpriced
     else:
         assert told.nanos == half_up(exact.numerator, exact.denominator) >= 0
+
+
+def by_the_whole_plan(usage: Usage, plan: Plan) -> tuple[list[tuple[str, Quantity, Rate]], list[str]]:
+    """The lines of a usage and what has no price, unit by unit of the whole plan: no form of it is made."""
+    counts, left = counts_of(usage), list[Quantity]()
+    lines, missed = list[tuple[str, Quantity, Rate]](), list[str]()
+    sold_apart = {"rerank_searches_kcount", "input_audio_hours", "audio_hours", "input_document_kpages", "input_mchars"}
+    for leaf in plan.at(counts.get("input_mtok", 0)):
+        count = 1 if leaf.unit == "requests_kcount" else counts.get(leaf.unit, 0)
+        count -= sum(left[part] for part in leaf.parts)
+        missed += [f"odd:{leaf.unit}"] if count < 0 else []
+        left.append(max(count, 0))
+        if count > 0 and leaf.rate is not None:
+            lines.append((leaf.unit, max(count, leaf.least), leaf.rate))
+        elif count > 0 and not plan.units & sold_apart & counts.keys():
+            missed.append(leaf.unit)
+    missed += [
+        {"service_tier": "tier", "inference_geo": "geo"}.get(key, key) + ":" + value for key, value in plan.unmet
+    ]
+    kinds = [unit.kinds for unit in map(unit_of, plan.units) if unit is not None]
+    for name in counts.keys() - plan.units - TOKENS:
+        unit = unit_of(name)
+        covered = unit is not None and any(own <= unit.kinds or unit.kinds <= own for own in kinds)
+        missed += [name] if counts[name] and not covered else []
+    totals = [total for total in ("input_mtok", "output_mtok") if total not in counts and plan.sells(total)]
+    return lines, [*missed, *(f"unknown:{total}" for total in totals)]
+
+
+PACKAGED = [(model.provider, model.id) for model in packaged().models()]
+
+
+@given(
+    st.sampled_from([("acme", model) for model in MODELS]) | st.sampled_from(PACKAGED),
+    st.lists(USAGES, min_size=1, max_size=4),
+    SPECIAL,
+)
+def test_a_usage_is_priced_by_its_form_as_by_the_whole_plan(
+    of: tuple[str, str], usages: list[Usage], terms: dict[str, str]
+) -> None:
+    book = BOOK if of[0] == "acme" else packaged()
+    price = book.find(*of, AT)
+    for usage in usages:
+        told = bill(of[1], usage, terms, provider=of[0], book=book)
+        if price is None or not counts_of(usage):
+            assert told.nanos is None
+            continue
+        lines, unpriced = by_the_whole_plan(usage, price.plan(normalised(terms)))
+        assert [(line.unit, line.quantity, line.rate) for line in told.lines] == lines
+        assert sorted(told.unpriced) == sorted(unpriced)
 
 
 @st.composite

@@ -84,6 +84,33 @@ def test_terms_of_any_number_do_not_fill_the_memory() -> None:
     assert len(told._plans) <= 64
 
 
+def test_a_form_has_what_is_told_and_what_that_is_part_of() -> None:
+    plan = price(input_mtok="4", cache_write_mtok="5", cache_write_1h_mtok="8", input_audio_mtok="9").plan()
+    form = plan.form(0, ("cache_write_1h_mtok", "output_mtok", "tool:maps"))
+    parts = {leaf.unit: [form.leaves[part].unit for part in leaf.parts] for leaf in form.leaves}
+    assert parts == {
+        "cache_write_1h_mtok": [],
+        "cache_write_mtok": ["cache_write_1h_mtok"],
+        "input_mtok": ["cache_write_1h_mtok", "cache_write_mtok"],
+        "output_mtok": [],
+    }
+    assert (form.unsold, form.unknown) == (("tool:maps",), ("unknown:input_mtok",))
+    assert plan.form(0, ("cache_write_1h_mtok", "output_mtok", "tool:maps")) is form
+
+
+def test_a_form_is_of_a_size() -> None:
+    plan = Price("acme", "m", rates_of({"input_mtok": ["1", [200, "2"]]})).plan()
+    rates = [plan.form(tokens, ("input_mtok",)).leaves[0].rate for tokens in (200, 201)]
+    assert rates == [Rate(Decimal(dollars), 1_000_000) for dollars in (1, 2)]
+
+
+def test_tools_of_any_name_do_not_fill_the_memory() -> None:
+    plan = price(input_mtok="1").plan()
+    for number in range(1000):
+        plan.form(0, (f"tool:{number}",))
+    assert len(plan._forms) <= 64
+
+
 def test_free_units_are_priced_and_sell_nothing() -> None:
     plan = price(input_mtok="0", output_mtok="1").plan()
     assert plan.units == {"input_mtok", "output_mtok"}

@@ -20,8 +20,8 @@ from msgspec import Struct
 from headgate.money import Rate, add_ratios, half_up
 from headgate.pricing.book import PriceBook
 from headgate.pricing.markup import Markup
-from headgate.pricing.price import Plan, Price, Terms
-from headgate.pricing.units import TOKENS, Quantity, counts_of, unit_of
+from headgate.pricing.price import Price, Terms
+from headgate.pricing.units import Quantity, counts_of
 from headgate.usage import Leg, Usage
 
 _NANO = Rate(Decimal(1), 10**9)
@@ -93,11 +93,11 @@ class _Bill:
     def add(self, counts: Mapping[str, Quantity], price: Price, terms: Terms, leg: str | None = None) -> None:
         """Price what was counted."""
         plan = price.plan(terms)
+        form = plan.form(counts.get("input_mtok", 0), tuple(counts))
         left: list[Quantity] = []
-        for leaf in plan.at(counts.get("input_mtok", 0)):
-            unit = leaf.unit
+        for unit, rate, parts, least in form.leaves:
             count: Quantity = 1 if unit == "requests_kcount" and leg is None else counts.get(unit, 0)
-            for part in leaf.parts:
+            for part in parts:
                 count -= left[part]
             if count < 0:
                 self.unpriced.append(f"odd:{unit}")
@@ -105,24 +105,15 @@ class _Bill:
             left.append(count)
             if not count:
                 continue
-            if leaf.rate is not None:
-                self.lines.append(Line(unit, max(count, leaf.least), leaf.rate, leg))
-            elif plan.units.isdisjoint(_SOLD_APART.intersection(counts)):
+            if rate is not None:
+                self.lines.append(Line(unit, max(count, least), rate, leg))
+            elif not form.sold_apart:
                 self._missed(unit)
-        self._note(counts, plan)
+        self.unpriced += form.unmet
+        for name in (*(name for name in form.unsold if counts[name]), *form.unknown):
+            self._missed(name)
         if leg == "batch" and "requests_kcount" in plan.units:
             self._missed("requests_kcount")
-
-    def _note(self, counts: Mapping[str, Quantity], plan: Plan) -> None:
-        """Name what the plan has no rates for, and what it has rates for and nobody told."""
-        for key, value in plan.unmet:
-            self.unpriced.append(f"{_TERM_NAMES.get(key, key)}:{value}")
-        for name in counts.keys() - plan.units - TOKENS:
-            if counts[name] and not _carried(name, plan):
-                self._missed(name)
-        for total in ("input_mtok", "output_mtok"):
-            if total not in counts and plan.sells(total):
-                self._missed(f"unknown:{total}")
 
     def add_legs(self, legs: tuple[Leg, ...], terms: Mapping[str, str]) -> None:
         """Price the parts that the totals leave out, each at its own model's price."""
@@ -177,20 +168,6 @@ def amount(line: Line) -> tuple[int, int]:
     return over * rate.numerator, under * rate.denominator
 
 
-_SOLD_APART = frozenset(
-    {"rerank_searches_kcount", "input_audio_hours", "audio_hours", "input_document_kpages", "input_mchars"}
-)
-"""Where these are sold, tokens without a rate are no loss: they are told and not sold."""
-
-
-def _carried(name: str, plan: Plan) -> bool:
-    """True if another unit of the plan covers what this one counts, as hours of audio cover those of audio sent in."""
-    unit = unit_of(name)
-    others = (other for other in map(unit_of, plan.units) if other is not None)
-    return unit is not None and any(other.kinds <= unit.kinds or unit.kinds <= other.kinds for other in others)
-
-
-_TERM_NAMES = {"service_tier": "tier", "inference_geo": "geo"}
 _STANDARD = {
     "service_tier": frozenset({"", "standard", "default", "on_demand", "auto", "traffic_type_unspecified"}),
     "speed": frozenset({"", "standard"}),

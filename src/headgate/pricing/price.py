@@ -1,16 +1,20 @@
 """Price: the rates of one model at one moment, and the plan that they make for the terms that apply.
 
 A plan holds the units that are priced, most particular first, each with the units that are part of it: a unit's own
-count is what its parts leave of it, so every token is priced once (genai-prices decomposes in the same way).
+count is what its parts leave of it, so every token is priced once (genai-prices decomposes in the same way). Usages of
+a model nearly all tell the same few units; what is the same for all that do is worked out once, as a form of the plan.
 """
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from itertools import combinations
 from typing import Literal, NamedTuple
+
+from msgspec import Struct
 
 from headgate.money import Rate
 from headgate.pricing.units import BY_KINDS, TOKENS, Unit, unit_of
@@ -68,6 +72,21 @@ class Leaf(NamedTuple):
     least: int
 
 
+class Form(Struct, frozen=True):
+    """What is the same for all requests of about a size whose usages tell the same units."""
+
+    leaves: tuple[Leaf, ...]
+    """Those that can come to anything: the ones that are told, and what they are parts of."""
+    unmet: tuple[str, ...]
+    """The terms without rates of their own, as a cost names them."""
+    unsold: tuple[str, ...]
+    """The units told that nothing in the plan prices or covers."""
+    unknown: tuple[str, ...]
+    """The totals that are sold and not told, likewise."""
+    sold_apart: bool
+    """What is sold is told in another unit, so tokens without a rate are no loss."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How a request under certain terms is priced."""
@@ -85,6 +104,7 @@ class Plan:
     """Those of them whose rates are all 0."""
     dearest: tuple[Mapping[str, tuple[int, int]], ...]
     """By size as `leaves`: the dearest exact rate of a token of the "input" and "output", and of a "requests"."""
+    _forms: dict[tuple[int, tuple[str, ...]], Form] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def sells(self, unit: str) -> bool:
         """True if the unit costs anything."""
@@ -93,6 +113,33 @@ class Plan:
     def at(self, input_tokens: int | Decimal) -> tuple[Leaf, ...]:
         """The units with their rates for a request of this size."""
         return self.leaves[bisect_left(self.starts, input_tokens)]
+
+    def form(self, input_tokens: int | Decimal, told: tuple[str, ...]) -> Form:
+        """The form for a request of this size whose usage tells these units; made once."""
+        size = bisect_left(self.starts, input_tokens) if self.starts else 0
+        form = self._forms.get((size, told))
+        if form is None:
+            if len(self._forms) >= _MOST_FORMS:
+                self._forms.clear()
+            form = self._forms[size, told] = self._formed(self.leaves[size], told)
+        return form
+
+    def _formed(self, leaves: tuple[Leaf, ...], told: tuple[str, ...]) -> Form:
+        unsold = tuple(name for name in told if name not in self.units | TOKENS and not self._covers(name))
+        totals = ("input_mtok", "output_mtok")
+        return Form(
+            leaves=_told(leaves, {*told, "requests_kcount"}),
+            unmet=tuple(f"{_TERM_NAMES.get(key, key)}:{value}" for key, value in self.unmet),
+            unsold=unsold,
+            unknown=tuple(f"unknown:{total}" for total in totals if total not in told and self.sells(total)),
+            sold_apart=not self.units.isdisjoint(_SOLD_APART.intersection(told)),
+        )
+
+    def _covers(self, name: str) -> bool:
+        """True if another unit of the plan covers what this one counts, as hours of audio cover those sent in."""
+        unit = unit_of(name)
+        others = _known(self.units)
+        return unit is not None and any(other.kinds <= unit.kinds or unit.kinds <= other.kinds for other in others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +198,26 @@ class Price:
 
 _MOST_PLANS = 64
 """Terms come from answers, so there may be any number of them."""
+_MOST_FORMS = 64
+"""Likewise names of tools."""
+
+_TERM_NAMES = {"service_tier": "tier", "inference_geo": "geo"}
+_SOLD_APART = frozenset(
+    {"rerank_searches_kcount", "input_audio_hours", "audio_hours", "input_document_kpages", "input_mchars"}
+)
+"""Where these are sold, tokens without a rate are no loss: they are told and not sold."""
+
+
+def _told(leaves: tuple[Leaf, ...], told: AbstractSet[str]) -> tuple[Leaf, ...]:
+    """The leaves that are told or have parts that are: of the others there is nothing, whatever the numbers."""
+    places: dict[int, int] = {}
+    found: list[Leaf] = []
+    for place, leaf in enumerate(leaves):
+        parts = tuple(places[part] for part in leaf.parts if part in places)
+        if parts or leaf.unit in told:
+            places[place] = len(found)
+            found.append(leaf._replace(parts=parts))
+    return tuple(found)
 
 
 def _leaves(rates: Mapping[str, Rate], least: Mapping[str, int]) -> tuple[Leaf, ...]:

@@ -151,23 +151,26 @@ _OVERLAPS = (
 
 def counts_of(usage: Usage) -> dict[str, Quantity]:
     """What a usage says, by unit; only what it says. Legs and a reported cost are not among it."""
-    found = billed_tokens(usage) or _tokens(usage)
-    for tool, count in (usage.tool_calls or {}).items():
-        unit = _TOOLS.get(tool, TOOL + tool)
-        found[unit] = found.get(unit, 0) + count
-    for billed, amount in (usage.billed_units or {}).items():
-        if billed not in _BILLED_TOKENS:
-            found.update(dict.fromkeys(_BILLED.get(billed, (f"billed:{billed}",)), amount))
+    found = (billed_tokens(usage) if usage.billed_units else None) or _tokens(usage)
+    if usage.tool_calls:
+        for tool, count in usage.tool_calls.items():
+            unit = _TOOLS.get(tool, TOOL + tool)
+            found[unit] = found.get(unit, 0) + count
+    if usage.billed_units:
+        for billed, amount in usage.billed_units.items():
+            if billed not in _BILLED_TOKENS:
+                found.update(dict.fromkeys(_BILLED.get(billed, (f"billed:{billed}",)), amount))
     return found
 
 
 def _tokens(usage: Usage) -> dict[str, Quantity]:
     told = zip(_TOKEN_UNITS, _token_fields(usage), strict=True)
     found: dict[str, Quantity] = {unit: count for unit, count in told if count is not None}
-    for ttl, count in (usage.cache_write_tokens_by_ttl or {}).items():
-        if ttl in _WRITES:
-            found[_WRITES[ttl]] = count
-    if "cache_read_mtok" in found:
+    if usage.cache_write_tokens_by_ttl:
+        for ttl, count in usage.cache_write_tokens_by_ttl.items():
+            if ttl in _WRITES:
+                found[_WRITES[ttl]] = count
+    if usage.cache_read_tokens is not None:
         _assume_overlaps(found)
     return found
 
