@@ -187,6 +187,15 @@ def test_no_header_becomes_two(name: bytes, value: bytes) -> None:
         assert writes == [b"HTTP/1.1 200 OK\r\n%b: %b\r\ncontent-length: 0\r\n\r\n" % (name, value)]
 
 
+async def test_a_head_that_is_refused_leaves_nothing_behind() -> None:
+    line = Connection()
+    client = line.client()
+    with pytest.raises(ValueError, match="header"):
+        await client.start(204, [length(9), (b"x", b"a\r\nb: c")])
+    await answer(client, b"hello", status=500)
+    assert b"".join(line.writes).endswith(b"transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+
+
 def waits(step: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     return asyncio.get_running_loop().create_task(step)
 

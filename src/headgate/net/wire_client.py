@@ -55,7 +55,7 @@ class WireClient:
     """
 
     __slots__ = (
-        "_callback", "_chunked", "_flow", "_head", "_left", "_line", "_lost", "_old", "_over", "_silent",
+        "_callback", "_chunked", "_flow", "_head", "_head_only", "_left", "_line", "_lost", "_old", "_over", "_silent",
         "_trails", "_transport", "_turn", "gone", "keep_alive", "more_body", "response_complete", "response_started",
     )  # fmt: skip
 
@@ -65,7 +65,9 @@ class WireClient:
         self._transport = line.transport
         self._flow = line.flow
         self._old = old
-        self._silent = head_only
+        self._head_only = head_only
+        self._silent = False
+        """What is written as its body goes nowhere."""
         self._chunked = False
         self._trails = False
         self._left: int | None = None
@@ -108,15 +110,15 @@ class WireClient:
         """Send the head. Raises ClientGone, and ValueError for a head that would not be read as it is meant."""
         if self.gone:
             raise ClientGone
+        left: int | None = None
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status]
         for pair in headers:
             if pair[0] == b"content-length":
-                self._left = int(pair[1])
+                left = int(pair[1])
             lines.append(b": ".join(pair))
-        self._silent = self._silent or status in _WITHOUT_BODY
-        self._chunked = self._left is None and not self._silent and not self._old
-        self._trails = trailers and self._chunked
-        if self._chunked:
+        silent = self._head_only or status in _WITHOUT_BODY
+        chunked = left is None and not silent and not self._old
+        if chunked:
             lines.append(b"transfer-encoding: chunked")
         self.keep_alive = self.keep_alive and not self.more_body and not self._line.leaving
         if not self.keep_alive:
@@ -125,6 +127,7 @@ class WireClient:
         head = b"\r\n".join(lines)
         if head.translate(None, _PLAIN) != b"\r\n" * len(lines):
             raise ValueError("a header has bytes in it that end it or are none of a header's")
+        self._left, self._silent, self._chunked, self._trails = left, silent, chunked, trailers and chunked
         self._head, self.response_started = head, True
         self._turn = self._line.loop.call_soon(self._send_head)
 
