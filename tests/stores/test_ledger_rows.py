@@ -1,11 +1,11 @@
 """Every value of the ledger comes back from its row as it went."""
 
-from dataclasses import fields
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
 from headgate.ledger.entries import Account, Counter, Entry, Hold
 from headgate.stores import ledger_rows as rows

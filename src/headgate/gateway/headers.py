@@ -5,7 +5,6 @@ A list of what may pass loses betas, session ids and rate-limit figures that som
 """
 
 import re
-from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
 from headgate.gateway.upstream import Headers
@@ -44,7 +43,7 @@ def to_upstream(headers: Headers, credential: Headers, *, metered: bool) -> list
 
     A metered answer is asked for uncompressed: the bytes pass as they come, and the meter reads them without detour.
     """
-    passed = list(_without(headers, _NOT_UPSTREAM))
+    passed = _without(headers, _NOT_UPSTREAM)
     if metered:
         passed.append((b"accept-encoding", b"identity"))
     else:
@@ -61,6 +60,8 @@ def to_upgrade(headers: Headers) -> list[tuple[bytes, bytes]]:
 def credentials_of(headers: Headers, query: bytes) -> list[tuple[bytes, bytes]]:
     """What a client brought to identify itself, as headers, a `key` in the query among them."""
     found = [pair for pair in headers if pair[0] in CREDENTIALS]
+    if not query:
+        return found
     keys = (unquote_to_bytes(part.partition(b"=")[2]) for part in query.split(b"&") if _is_key(part))
     return found + [(b"x-goog-api-key", key) for key in keys if _VISIBLE.fullmatch(key)]
 
@@ -73,7 +74,7 @@ def bare(credential: bytes) -> bytes:
 
 def without_key(query: bytes) -> bytes:
     """The query without a `key`, every other byte as it was."""
-    return b"&".join(part for part in query.split(b"&") if not _is_key(part))
+    return b"&".join(part for part in query.split(b"&") if not _is_key(part)) if query else query
 
 
 def _is_key(part: bytes) -> bool:
@@ -96,14 +97,11 @@ _UNBUFFERED = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 """Tell proxies between us and the client not to hold a stream back (facts/stream_cases.md 8.20)."""
 
 
-def _without(headers: Headers, denied: frozenset[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    nominated: set[bytes] = set()
-    for name, value in headers:
-        if name == b"connection":  # RFC 9110 7.6.1: it names further headers of this hop only
-            nominated.update(token.strip().lower() for token in value.split(b","))
-    for pair in headers:
-        if pair[0] not in denied and pair[0] not in nominated:
-            yield pair
+def _without(headers: Headers, denied: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
+    connection = [value for name, value in headers if name == b"connection"]
+    if connection:  # RFC 9110 7.6.1: it names further headers of this hop only
+        denied = denied.union(token.strip().lower() for value in connection for token in value.split(b","))
+    return [pair for pair in headers if pair[0] not in denied]
 
 
 def value_of(headers: Headers, name: bytes) -> str:

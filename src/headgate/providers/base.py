@@ -109,8 +109,7 @@ class Origin(Struct, frozen=True):
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outbound:
+class Outbound(Struct, frozen=True):
     """A request as it will go out, but for the credential: all that a signature covers."""
 
     method: bytes
@@ -302,9 +301,10 @@ class Deployment:
 
     def asks_for_usage(self, query: bytes) -> bool:
         """Whether a stream's usage has to be asked for, and a request with this query may ask."""
-        version = dict(parse_qsl(query.decode("latin-1"))).get("api-version", "")
-        too_old = bool(version) and version < self.provider.usage_since
-        return self.provider.stream_usage is StreamUsage.ON_REQUEST and not too_old
+        if self.provider.stream_usage is not StreamUsage.ON_REQUEST:
+            return False
+        version = dict(parse_qsl(query.decode("latin-1"))).get("api-version", "") if query else ""
+        return not version or version >= self.provider.usage_since
 
     def auth_headers(self) -> Sequence[tuple[bytes, bytes]]:
         """The provider's own credential as headers; none where it wants none or has none."""

@@ -19,6 +19,7 @@ from headgate.stores.rolling import ROLLED_AT_ONCE
 from headgate.stores.rollups_sqlite import keep_entries, prepare, roll
 from headgate.stores.rows import as_settled
 from headgate.stores.schema import migrate
+from headgate.stores.statements import PREPARED
 
 _log = logging.getLogger("headgate.records")
 
@@ -48,7 +49,7 @@ class SqliteFile:
         # Opened by the thread that starts the gateway, used by the writer's, never by two at once.
         self._db = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None,
-            check_same_thread=False,
+            check_same_thread=False, cached_statements=PREPARED,
         )  # fmt: skip
         try:
             self._db.execute("PRAGMA journal_mode = WAL")

@@ -30,6 +30,7 @@ from headgate.stores.ledger_rows import (
     hold_of,
     hold_row,
 )
+from headgate.stores.statements import together
 
 T = TypeVar("T")
 _ACCOUNT = f"SELECT {', '.join(ACCOUNT)} FROM accounts"  # noqa: S608 - ours
@@ -45,8 +46,6 @@ _KEEP_HOLD = """ON CONFLICT (hold_id) DO UPDATE SET
     sent = excluded.sent, state = excluded.state, checkpoint_nanos = excluded.checkpoint_nanos,
     checkpoint_quantity = excluded.checkpoint_quantity, resolved_nanos = excluded.resolved_nanos"""
 _KEEP_COUNTER = "ON CONFLICT (cap_id) DO UPDATE SET used = excluded.used, held = excluded.held"
-_AT_ONCE = (64, 16, 4, 1)
-"""Rows in one statement. Every statement costs two turns of the interpreter's lock, which the event loop may hold."""
 _NOW_MS = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 
 _json_text = json.JSONEncoder(separators=(",", ":")).encode
@@ -80,11 +79,8 @@ def apply(db: sqlite3.Connection, commands: Sequence[Command], known: Known | No
 def _keep(
     db: sqlite3.Connection, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[object]], conflict: str = ""
 ) -> None:
-    start = 0
-    for size in _AT_ONCE:
-        while len(rows) - start >= size:
-            db.execute(_insert(table, columns, size, conflict), [*chain.from_iterable(rows[start : start + size])])
-            start += size
+    for part in together(rows):
+        db.execute(_insert(table, columns, len(part), conflict), [*chain.from_iterable(part)])
 
 
 @cache

@@ -1,8 +1,7 @@
 """Putting records into SQLite: many rows in a statement, and of each only what it has.
 
-A record has some seventy columns and values in half of them. To hand over a value costs as much as to store it, and a
-statement costs the interpreter's lock two turns, which the event loop may hold. So records that have values in the same
-columns go in one statement, which names only these.
+A record has some seventy columns and values in half of them, and to hand over a value costs as much as to store it. So
+records that have values in the same columns go in one statement, which names only these.
 """
 
 import logging
@@ -13,6 +12,7 @@ from itertools import chain, compress
 
 from headgate.records import Record
 from headgate.stores.rows import COLUMNS, Row, to_row, without_surrogates
+from headgate.stores.statements import together
 
 _log = logging.getLogger("headgate.records")
 
@@ -28,9 +28,6 @@ UNWRITABLE = (
 )
 """What a record or a command can be refused for by its own fault. All else is the file's or the machine's, and may
 pass."""
-
-_AT_ONCE = (16, 4, 1)
-"""Rows in one statement."""
 
 # A rowid is the number of a record's arrival; one that was removed, or changed by a VACUUM, is not given again.
 _LAST = "max(last, coalesce((SELECT max(rowid) FROM records), 0))"
@@ -55,11 +52,8 @@ def keep(db: sqlite3.Connection, records: Iterable[Record]) -> None:
         else:
             shapes.setdefault(tuple([value is not None for value in row]), []).append((number, row, record))
     for shape, rows in shapes.items():
-        start = 0
-        for size in _AT_ONCE:
-            while len(rows) - start >= size:
-                _insert(db, shape, rows[start : start + size])
-                start += size
+        for part in together(rows):
+            _insert(db, shape, part)
     db.execute(_ARRIVED)
 
 

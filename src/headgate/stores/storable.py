@@ -4,10 +4,10 @@ Said before a command is queued, to whoever brings it: in the middle of a batch 
 """
 
 import re
-from collections.abc import Iterable
 from typing import TypeVar
 
-from msgspec.structs import replace
+from msgspec import Struct
+from msgspec.structs import astuple, replace
 
 from headgate.ledger.commands import Capture, Command, Expire, Place, Post, Void
 
@@ -27,15 +27,24 @@ def require_storable(value: T) -> T:
     elif isinstance(value, tuple):
         for part in value:
             require_storable(part)
+    elif isinstance(value, Struct):
+        _require_struct(value)
     else:
-        for field in _fields(value):
+        for field in getattr(value, "__slots__", ()):
             require_storable(getattr(value, field))
     return value
 
 
-def _fields(value: object) -> Iterable[str]:
-    struct: tuple[str, ...] | None = getattr(value, "__struct_fields__", None)
-    return getattr(value, "__slots__", ()) if struct is None else struct
+def _require_struct(value: Struct) -> None:
+    """Every hold passes here twice: nearly all that it has are plain texts and numbers."""
+    for part in astuple(value):
+        kind = type(part)
+        if kind is str and part.isascii() and "\0" not in part:
+            continue
+        if kind is int and -_LARGEST <= part <= _LARGEST:
+            continue
+        if part is not None:
+            require_storable(part)
 
 
 def storable(command: Command) -> Command:

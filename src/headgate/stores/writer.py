@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from headgate.errors import ConfigError
 from headgate.ledger.commands import Capture, Checkpoint, Command, Expire, Void
 from headgate.ledger.store import LedgerUnavailable
@@ -54,8 +56,7 @@ _TROUBLE = (sqlite3.Error, OSError, ConfigError)
 Future: TypeAlias = "asyncio.Future[object]"
 
 
-@dataclass(frozen=True, slots=True)
-class _Submitted:
+class _Submitted(Struct, frozen=True):
     """A command, and who awaits what becomes of it."""
 
     command: Command
@@ -64,8 +65,7 @@ class _Submitted:
     """Of the exchange that the command settles: kept in the same transaction."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(Struct, frozen=True):
     """Likewise a task."""
 
     task: Task
@@ -134,7 +134,7 @@ class Writer:
         self._lock = threading.Lock()
         self._queue: deque[_Item] = deque()
         self._notes: dict[str, Checkpoint] = {}
-        self._batch = _Batch()
+        self._batch, self._under_way = _Batch(), 0
         self._closing = threading.Event()
         self._bell = Bell()
         self._failures = 0
@@ -197,7 +197,7 @@ class Writer:
     @property
     def backlog(self) -> int:
         """How many items wait to be written, or are being written."""
-        return len(self._queue) + len(self._batch)
+        return len(self._queue) + self._under_way
 
     def close(self) -> None:
         """Write what is left and stop, within the time given; what cannot be written is spilled for the next start."""
@@ -231,6 +231,7 @@ class Writer:
                     self._tidy()
             self._bell.looks()
             self._batch = self._taken(MAX_BATCH)
+            self._under_way = len(self._batch)
             if self._queue:
                 self._bell.ring(Ring.AT_ONCE)
             if self._batch or closing:
@@ -260,7 +261,7 @@ class Writer:
                     self._rolling.more_came()
                 if self._batch.commands:
                     self._adding.more_came()
-                self._batch = _Batch()
+                self._batch, self._under_way = _Batch(), 0
                 return True
             if last_try:
                 return False
