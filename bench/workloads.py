@@ -135,10 +135,12 @@ def _documents(plan: Plan) -> list[Workload]:
         closed("c10", 10, direct=True, quick=True),
         closed("c50", 50, direct=True, quick=True),
         closed("c200", 200, slow_lanes=0),
-        closed("c1000", 1000, slow_lanes=0),
+        replace(
+            closed("c1000", 1000, slow_lanes=0), seconds=2 * plan.closed_seconds
+        ),  # one answer of each takes so long
         closed("c10_100k", 10, Script(prompt_kb=100)),
-        closed("c50_responses", 50, Script(api="responses")),
-        closed("c50_messages", 50, Script(api="messages")),
+        closed("c50_responses", 50, Script(api="responses"), slow_lanes=10),
+        closed("c50_messages", 50, Script(api="messages"), slow_lanes=10),
     ]
 
 
