@@ -20,6 +20,7 @@ async def test_one_ring_follows_all_whose_turn_it_is() -> None:
     assert heard == [(number, False) for number in range(5)], "it does not ring before the last has spoken"
     await asyncio.sleep(0)
     assert bell.heard(0, 0)
+    bell.looks()
     assert not bell.heard(0, 0), "it rang once"
 
 
@@ -29,8 +30,8 @@ def test_who_has_been_woken_is_not_woken_again_before_he_looks() -> None:
         bell.ring(Ring.GATHER)
     assert bell.heard(0, 0)
     bell.ring(Ring.GATHER)
-    assert not bell.heard(0, 0)
     bell.looks()
+    assert not bell.heard(0, 0)
     bell.ring(Ring.GATHER)
     assert bell.heard(0, 0)
 
@@ -40,7 +41,28 @@ def test_what_gathers_is_gone_for_at_once_when_somebody_waits() -> None:
     bell.ring(Ring.GATHER)
     bell.ring(Ring.AT_ONCE)
     assert bell.heard(None, gathering=3600)
+    bell.looks()
+    bell.heard(0, 0)
     assert not bell.heard(0, 0)
+
+
+def test_what_comes_while_he_waits_for_more_is_looked_for_without_a_ring() -> None:
+    bell = Bell()
+    ringing = threading.Timer(0.02, bell.ring, [Ring.GATHER])
+    ringing.start()
+    assert bell.heard(None, gathering=0.2)
+    assert bell._rings.empty()
+    bell.looks()
+    assert not bell.heard(0, 0)
+    ringing.join()
+
+
+def test_who_sleeps_is_woken_for_what_may_wait() -> None:
+    bell = Bell()
+    ringing = threading.Timer(0.05, bell.ring, [Ring.GATHER])
+    ringing.start()
+    assert bell.heard(None, gathering=0.001)
+    ringing.join()
 
 
 def test_a_loop_that_ended_before_it_rang_keeps_no_other_from_ringing() -> None:

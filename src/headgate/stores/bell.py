@@ -26,13 +26,15 @@ class Bell:
     def __init__(self) -> None:
         self._rings: SimpleQueue[Ring] = SimpleQueue()
         self._rung = 0
+        self._awake = False
         self._ringing: asyncio.AbstractEventLoop | None = None
 
     def ring(self, how: Ring) -> None:
-        """Wake whoever listens, unless he has been woken so already and has not looked yet."""
+        """Have whoever listens look: wake him, unless he has been woken so already or will look by himself."""
         if self._rung < how:
             self._rung = how
-            self._rings.put(how)
+            if how is Ring.AT_ONCE or not self._awake:
+                self._rings.put(how)
 
     def ring_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         """Ring at once, but after all that are to run now in this loop, which is the running one."""
@@ -45,9 +47,19 @@ class Bell:
         self.ring(Ring.AT_ONCE)
 
     def heard(self, within: float | None, gathering: float) -> bool:
-        """Wait for a ring; False if there is none within some seconds. One that lets gather is followed by a wait."""
-        how = self._next(within)
+        """Wait for a ring; False if there is none within some seconds. What may wait gathers for so many seconds.
+
+        At first nobody who lets gather has to ring: as long as more keeps coming, none of it wakes the thread.
+        """
         until = time.monotonic() + gathering
+        self._awake = True
+        how = self._next(gathering)
+        self._awake = False
+        if how is None and self._rung:
+            return True
+        if how is None:
+            how = self._next(None if within is None else max(0.0, within - gathering))
+            until = time.monotonic() + gathering
         while how is Ring.GATHER and (left := until - time.monotonic()) > 0:
             how = self._next(left) or how
         return how is not None
