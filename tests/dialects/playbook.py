@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 from hypothesis import strategies as st
 from msgspec.structs import fields
 
@@ -65,6 +66,11 @@ def aws_exception(name: str, payload: dict[str, Any] | bytes) -> bytes:
 
 def _as_bytes(payload: dict[str, Any] | bytes) -> bytes:
     return payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+
+
+def refuse(text: msgspec.Raw) -> Any:
+    """A decoder that nothing fits."""
+    raise ValueError(bytes(text))
 
 
 def document(payload: Any) -> bytes:

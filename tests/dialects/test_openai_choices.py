@@ -1,17 +1,19 @@
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headgate.dialects import openai_choices
 from headgate.dialects.base import Answer, Ask
 from headgate.dialects.openai_choices import UsageFrameFilter, asks_for_usage, is_usage_frame, with_usage_frame
 from headgate.dialects.registry import by_name
 from headgate.testing.corpus import Case
 from headgate.usage import Basis, Estimate, Reading
 from tests.dialects import expected
-from tests.dialects.playbook import CUTS, cut_at, data, document, read, single_bytes
+from tests.dialects.playbook import CUTS, cut_at, data, document, read, refuse, replay, single_bytes
 
 DONE = b"[DONE]"
 
@@ -271,6 +273,53 @@ def test_running_figures_are_never_summed(running: list[tuple[int, int]]) -> Non
     """Rows 1.7, 1.11, 1.12."""
     reading = chat(*(says("x", usage=used(*figure)) for figure in running), DONE)
     assert figures(reading) == (REPORTED, *running[-1])
+
+
+NAMES = (
+    "prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens", "cached_tokens", "num_cached_tokens",
+    "prompt_cache_hit_tokens", "audio_prompt_tokens", "audio_tokens", "image_tokens", "cache_write_tokens",
+    "ttl_5m_tokens", "web_search_requests", "service_tier", "cost", "cost_in_usd_ticks", "is_byok",
+    "upstream_inference_cost", "anything_else",
+)  # fmt: skip
+OBJECTS = (
+    "prompt_tokens_details", "completion_tokens_details", "cached_tokens_details", "cache_write_tokens_details",
+    "server_tool_use_details", "server_side_tool_usage_details", "cost_details",
+)  # fmt: skip
+COUNTS = st.integers(0, 9)
+ODD: st.SearchStrategy[Any] = st.sampled_from([None, -1, 0.5, 2.0, "7", "flex", "\ud800", True, [], {}, 2**40, 10**30])
+FLAT = st.dictionaries(st.sampled_from(NAMES), COUNTS | ODD, max_size=4)
+NESTED = st.dictionaries(st.sampled_from(NAMES), COUNTS, max_size=4) | FLAT | ODD
+USAGES = st.builds(
+    lambda *parts: {name: value for part in parts for name, value in part.items()},
+    st.fixed_dictionaries({}, optional={"prompt_tokens": COUNTS, "completion_tokens": COUNTS}),
+    st.dictionaries(st.sampled_from(NAMES), COUNTS, max_size=4) | FLAT,
+    st.dictionaries(st.sampled_from(OBJECTS), NESTED, max_size=3),
+)
+
+
+def both_ways(reads: Callable[[], Reading]) -> tuple[Reading, Reading]:
+    """A reading, and the same where no usage object fits the usual shape."""
+    with pytest.MonkeyPatch.context() as patch:
+        usual = reads()
+        patch.setattr(openai_choices, "_USAGE", refuse)
+        return usual, reads()
+
+
+@given(st.lists(USAGES | ODD, min_size=1, max_size=4), st.sampled_from(["usage", "x_groq", "choice"]), st.booleans())
+def test_usage_reads_the_same_in_one_step_and_member_by_member(usages: list[Any], place: str, ended: bool) -> None:
+    last = {"usage": usages[-1]}
+    more = {"usage": last, "x_groq": {"x_groq": last}, "choice": {"choices": [{"index": 0, **last}]}}[place]
+    stream = data(*(says("x", "stop", usage=usage) for usage in usages[:-1]), says(finish="stop") | more)
+    usual, exact = both_ways(lambda: read("openai.chat", [stream], ended=ended))
+    assert usual == exact
+    usual, exact = both_ways(lambda: read("openai.chat", [document(says("x") | last)]))
+    assert usual == exact
+
+
+@pytest.mark.parametrize("case", expected.cases("openai.chat", "mistral", "openai.completions"), ids=expected.name)
+def test_a_recording_reads_the_same_in_one_step_and_member_by_member(case: Case) -> None:
+    usual, exact = both_ways(lambda: replay(case, [case.body]))
+    assert usual == exact
 
 
 # --- asking for the usage frame, and taking it out again ---

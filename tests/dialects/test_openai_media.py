@@ -1,4 +1,3 @@
-from collections import Counter
 from decimal import Decimal
 
 import pytest
@@ -6,6 +5,7 @@ import pytest
 from headgate.dialects.base import Answer
 from headgate.dialects.openai_audio import DIALECT
 from headgate.dialects.openai_media import media_usage
+from headgate.dialects.reading import Anomalies
 from headgate.usage import Basis, Reading, Usage
 from tests.dialects.playbook import data, document
 
@@ -96,5 +96,5 @@ def test_an_answer_without_usage_is_unmetered_but_a_refusal_is_not() -> None:
 def test_cache_reads_by_modality() -> None:
     details = {"cached_tokens": 5, "cached_tokens_details": {"audio_tokens": 4, "image_tokens": 1}}
     for name in ("input_token_details", "input_tokens_details"):
-        usage = media_usage({"input_tokens": 9, name: details}, Counter())
+        usage = media_usage({"input_tokens": 9, name: details}, Anomalies())
         assert (usage.cache_read_audio_tokens, usage.cache_read_image_tokens) == (4, 1)

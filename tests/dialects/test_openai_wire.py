@@ -1,5 +1,4 @@
 import json
-from collections import Counter
 from decimal import Decimal
 from typing import Any
 
@@ -22,7 +21,7 @@ from headgate.usage import Usage
 
 
 def read(raw: dict[str, Any]) -> tuple[Usage, dict[str, int]]:
-    anomalies: Anomalies = Counter()
+    anomalies = Anomalies()
     return completion_usage(raw, anomalies), dict(anomalies)
 
 
@@ -202,7 +201,7 @@ BYOK = {"cost": Decimal("0.001"), "cost_details": {"upstream_inference_cost": De
     ],
 )  # fmt: skip
 def test_reported_cost(raw: dict[str, Any], nanos: int | None, odd: bool) -> None:
-    anomalies: Anomalies = Counter()
+    anomalies = Anomalies()
     assert reported_cost(raw, anomalies) == nanos
     assert bool(anomalies["not_a_cost"]) == odd
 
@@ -234,7 +233,7 @@ def test_cache_reads_by_modality() -> None:
         "audio_tokens": 5,
         "cached_tokens_details": {"audio_tokens": 4, "image_tokens": 2},
     }
-    anomalies: Anomalies = Counter()
+    anomalies = Anomalies()
     usage = completion_usage({"prompt_tokens": 9, "prompt_tokens_details": details}, anomalies)
     assert (usage.cache_read_tokens, usage.cache_read_audio_tokens, usage.cache_read_image_tokens) == (6, 4, 2)
     assert not anomalies

@@ -1,5 +1,4 @@
 import json
-from collections import Counter
 from decimal import Decimal
 from typing import Any
 
@@ -12,9 +11,11 @@ from headgate.dialects.reading import (
     MAX_MEMBERS,
     MAX_TEXT,
     Anomalies,
+    Count,
     Counts,
     Seen,
     Shape,
+    Snapshot,
     check_parts,
     count,
     error_text,
@@ -27,6 +28,7 @@ from headgate.dialects.reading import (
     text,
 )
 from headgate.usage import Basis, Usage
+from tests.dialects.playbook import refuse
 
 
 class Inner(msgspec.Struct):
@@ -157,6 +159,76 @@ def test_repeating_a_snapshot_changes_nothing(first: dict[str, Any], rest: list[
     assert None not in merged.values()
 
 
+class Details(msgspec.Struct):
+    a: Count | None = None
+    b: Count | None = None
+
+
+class Told(msgspec.Struct):
+    a: Count
+    b: Count | None = None
+    d: Details | None = None
+    seldom: None = None
+
+
+def snapshot(usages: list[Any], *, usual: bool = True) -> Snapshot[Any]:
+    told: Snapshot[Any] = Snapshot(msgspec.json.Decoder(Told).decode if usual else refuse)
+    for usage in usages:
+        text = usage if isinstance(usage, bytes) else json.dumps(usage).encode()
+        told.lay(told.read(msgspec.Raw(text)))
+    return told
+
+
+@pytest.mark.parametrize(
+    ("usages", "members", "usual"),
+    [
+        ([], {}, False),
+        ([{"a": 1}], {"a": 1}, True),
+        ([{"a": 1, "b": None, "c": 5, "d": {"c": 6}}], {"a": 1, "d": {}}, True),
+        ([{"a": 1, "b": 2}, {"a": 3, "b": None}, b"null"], {"a": 3, "b": 2}, True),
+        ([{"a": 1, "d": {"a": 1}}, {"a": 1, "d": {"b": 2}}, {"a": 0}], {"a": 0, "d": {"a": 1, "b": 2}}, True),
+        ([{"a": 1, "d": {"a": 1}}, {"d": {"b": 2}}], {"a": 1, "d": {"a": 1, "b": 2}}, False),  # without the count
+        ([{"a": 1}, {"a": 2, "seldom": 3}, {"a": 4, "c": 5}], {"a": 4, "seldom": 3}, False),
+        ([{"a": 1}, {"a": "2"}], {"a": "2"}, False),
+        ([{"a": -1}], {"a": -1}, False),
+        ([{"a": 2**40}], {"a": 2**40}, False),
+        ([b'{"a":1.0}'], {"a": Decimal("1.0")}, False),
+        ([b'{"a":1,"b":"\\ud800"}'], {"a": 1, "b": "\ud800"}, False),
+        ([b"5", b"[]", b'"a"', b"{}", b"{", b"\xff", b""], {}, False),
+        ([{"a": 1}, 5, [7]], {"a": 1}, False),
+    ],
+)
+def test_usual_objects_are_kept_as_what_they_are(usages: list[Any], members: dict[str, Any], usual: bool) -> None:
+    told = snapshot(usages)
+    assert ({name: n for name, n in told.members.items() if name != "c"}, told.usual is not None) == (members, usual)
+    assert told.said == bool(members)
+
+
+def known(members: Any) -> Any:
+    """Of any members those that are ever read."""
+    if not isinstance(members, dict):
+        return members
+    return {name: known(value) for name, value in members.items() if name in ("a", "b", "d", "seldom")}
+
+
+TOLD = st.fixed_dictionaries(
+    {"a": st.integers(-1, 9)},
+    optional={
+        "b": st.integers(0, 9) | st.none() | st.sampled_from([1.0, "1", True, [], {}]),
+        "d": st.dictionaries(st.sampled_from("abc"), st.integers(0, 9) | st.none(), max_size=3) | st.none(),
+        "c": st.integers(0, 9),
+        "seldom": st.integers(0, 9) | st.none(),
+    },
+)
+
+
+@given(st.lists(TOLD | st.sampled_from([None, {}, [1], 5]), max_size=5))
+def test_both_ways_keep_the_same(usages: list[Any]) -> None:
+    both = snapshot(usages), snapshot(usages, usual=False)
+    assert known(both[0].members) == known(both[1].members)
+    assert [told.read(msgspec.Raw(b"{}")) for told in both] == [None, None]
+
+
 def test_members_beyond_a_bound_are_passed_over() -> None:
     merged = merge({}, {str(n): n for n in range(MAX_MEMBERS)})
     merged = merge(merged, {"new": 1, "0": 7, "1": {"x": 8}, "2": None})
@@ -199,7 +271,7 @@ def test_what_is_no_count(value: Any) -> None:
 
 
 def test_counts_are_found_by_path_and_oddities_are_named() -> None:
-    anomalies: Anomalies = Counter()
+    anomalies = Anomalies()
     counts = Counts({"a": {"b": 5, "c": -1}, "d": 7, "e": None, "f": "x"}, anomalies)
     assert [counts.get("a", "b"), counts.get("d"), counts.get("e"), counts.get("z", "z")] == [5, 7, None, None]
     assert [counts.get("d", "x"), counts.get("a", "b", "c")] == [None, None]
@@ -209,7 +281,7 @@ def test_counts_are_found_by_path_and_oddities_are_named() -> None:
 
 
 def test_counts_named_by_their_keys() -> None:
-    anomalies: Anomalies = Counter()
+    anomalies = Anomalies()
     tools = {"web_search_calls": 2, "x_calls": 0, "other": 5, "bad_calls": -1, "long" * 99 + "_calls": 1}
     counts = Counts({"tools": tools, "no": 1}, anomalies)
     assert counts.named("tools", suffix="_calls") == {"web_search": 2, "x": 0}
@@ -219,7 +291,7 @@ def test_counts_named_by_their_keys() -> None:
 
 
 def test_a_split_counts_only_if_it_sums_to_its_total() -> None:
-    anomalies: Anomalies = Counter()
+    anomalies = Anomalies()
     assert split_of(3, {"5m": 1, "1h": 2}, anomalies) == {"5m": 1, "1h": 2}
     assert split_of(0, {"5m": 0}, anomalies) == {"5m": 0}
     assert split_of(None, {"5m": 1}, anomalies) is None
@@ -230,7 +302,7 @@ def test_a_split_counts_only_if_it_sums_to_its_total() -> None:
 
 
 def test_details_above_their_total_are_noted_and_kept() -> None:
-    anomalies: Anomalies = Counter()
+    anomalies = Anomalies()
     usage = Usage(input_tokens=5, cache_read_tokens=9, output_tokens=5, reasoning_tokens=5, output_audio_tokens=6)
     assert check_parts(usage, anomalies) is usage
     assert anomalies == {"cache_read_tokens_over_total": 1, "output_audio_tokens_over_total": 1}
@@ -272,8 +344,8 @@ def test_what_was_seen_becomes_a_reading() -> None:
     seen = Seen()
     seen.model, seen.response_id, seen.delivered = "m", "", 5
     seen.anomalies["a"] += 1
-    reading = seen.reading(Usage(input_tokens=1), Counter(a=1, b=2), final=True)
+    reading = seen.reading(Usage(input_tokens=1), Anomalies(a=1, b=2), final=True)
     assert (reading.basis, reading.served_model, reading.response_id) == (Basis.REPORTED, "m", None)
     assert (reading.delivered_bytes, reading.anomalies) == (5, {"a": 2, "b": 2})
-    assert seen.reading(Usage(input_tokens=1), Counter(), final=False).basis is Basis.PARTIAL
-    assert seen.reading(Usage(), Counter(), final=True).basis is Basis.NONE
+    assert seen.reading(Usage(input_tokens=1), Anomalies(), final=False).basis is Basis.PARTIAL
+    assert seen.reading(Usage(), Anomalies(), final=True).basis is Basis.NONE

@@ -1,4 +1,3 @@
-from collections import Counter
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -8,6 +7,7 @@ import pytest
 from headgate.dialects.anthropic_wire import message_usage
 from headgate.dialects.cohere import cohere_usage
 from headgate.dialects.openai_wire import completion_usage, response_usage
+from headgate.dialects.reading import Anomalies
 from headgate.pricing.cost import amount, charge, normalised, worst_case
 from headgate.pricing.markup import Markup
 from headgate.pricing.overrides import overrides_from
@@ -18,7 +18,7 @@ OPERATOR = BOOK.with_overrides(overrides_from({"acme/plain": {"input_mtok": "1",
 
 
 def chat(**raw: Any) -> Usage:
-    return completion_usage(raw, Counter())
+    return completion_usage(raw, Anomalies())
 
 
 # The rows of facts/stream_cases.md section 2. Prices: tests/pricing/books.py; nanos of a token are 1000 x dollars per
@@ -42,7 +42,7 @@ WRITES = response_usage(
     },
     {},
     None,
-    Counter(),
+    Anomalies(),
 )
 CLAUDE = message_usage(
     {
@@ -53,11 +53,11 @@ CLAUDE = message_usage(
         "cache_creation": {"ephemeral_5m_input_tokens": 400, "ephemeral_1h_input_tokens": 200},
         "server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 0},
     },
-    Counter(),
+    Anomalies(),
 )
 COHERE = cohere_usage(
     {"billed_units": {"input_tokens": 5, "output_tokens": 10}, "tokens": {"input_tokens": 15, "output_tokens": 10}},
-    Counter(),
+    Anomalies(),
 )
 SPOKEN = Usage(
     input_tokens=1_000,

@@ -4,7 +4,6 @@ No dialect itself: the Messages API, Vertex and Bedrock's InvokeModel all carry 
 """
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -175,7 +174,7 @@ class MessagesTally(Tally):
     def reading(self, *, ended: bool) -> Reading:
         """What has been seen. Without a message_delta the output is unknown: message_start's is a placeholder."""
         seen, raw = self._seen, self._usage
-        anomalies: Anomalies = Counter()
+        anomalies = Anomalies()
         if raw and not self._output_known:
             if seen.terminal is None:
                 raw = {key: value for key, value in raw.items() if not key.startswith("output_tokens")}

@@ -7,7 +7,7 @@ change, delay or lose a byte.
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 
 from msgspec import Struct
@@ -300,9 +300,12 @@ class Meter:
             ended = ended and (self._inflate.whole or self._inflate.failed)
             if self._inflate.failed:
                 anomalies["undecodable_encoding"] = 1
-        reading = self._tally.reading(ended=ended)
-        reading = replace(reading, anomalies={**reading.anomalies, **anomalies})
+        reading = _noting(anomalies, self._tally.reading(ended=ended))
         return reading if self._status >= 400 else with_estimate(reading, self._input_bytes)
+
+
+def _noting(anomalies: Mapping[str, int], reading: Reading) -> Reading:
+    return replace(reading, anomalies={**reading.anomalies, **anomalies}) if anomalies else reading
 
 
 def _are_json(frames: Sequence[Frame]) -> bool:

@@ -6,7 +6,6 @@ has its model's price, at the batch rate.
 """
 
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any, NamedTuple
@@ -50,7 +49,7 @@ class BatchTally(Tally):
         self._seen = Seen()
         self._sums: dict[tuple[str, str | None], Usage] = {}
         """By kind and model, at most MAX_SUMS of them: however many lines, the memory is bounded."""
-        self._anomalies: Anomalies = Counter()
+        self._anomalies = Anomalies()
 
     @abstractmethod
     def result(self, line: bytes, anomalies: Anomalies) -> Result | None:

@@ -3,7 +3,6 @@
 import binascii
 import re
 from base64 import b64decode
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -125,7 +124,7 @@ class PlainTally(Tally):
 
     def reading(self, *, ended: bool) -> Reading:
         """What has been seen."""
-        anomalies: Anomalies = Counter()
+        anomalies = Anomalies()
         counts = Counts(self._usage, anomalies)
         usage = Usage(input_tokens=counts.get("input"), output_tokens=counts.get("output"))
         return self._seen.reading(usage, anomalies, final=self.over or ended)
@@ -180,7 +179,7 @@ class InvokeTally(Tally):
         self._headers: Mapping[str, Any] = {}
         self._metrics: Mapping[str, Any] = {}
         self._error: str | None = None
-        self._anomalies: Anomalies = Counter()
+        self._anomalies = Anomalies()
 
     def head(self, answer: Answer) -> None:
         """Take the counts, the tier and the request's id."""
@@ -233,7 +232,7 @@ class InvokeTally(Tally):
     def reading(self, *, ended: bool) -> Reading:
         """What has been seen, the model's own figures first."""
         reading = (self._inner or PlainTally()).reading(ended=ended and self._error is None)
-        anomalies = self._anomalies + Counter(reading.anomalies)
+        anomalies = self._anomalies + reading.anomalies
         metrics, headers = (token_usage(raw, anomalies) for raw in (self._metrics, self._headers))
         if not reading.usage.is_empty and self._metrics and not _agree(reading.usage, metrics):
             anomalies["invocation_metrics_differ"] += 1

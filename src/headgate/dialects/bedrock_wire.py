@@ -205,7 +205,7 @@ class ConverseTally(Tally):
     def reading(self, *, ended: bool) -> Reading:
         """What has been seen. Usage comes last, so that it is final where it came at all."""
         del ended
-        anomalies: Anomalies = Counter()
+        anomalies = Anomalies()
         return self._seen.reading(token_usage(self._usage, anomalies), anomalies, final=self.over)
 
 

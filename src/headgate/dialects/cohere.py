@@ -6,7 +6,6 @@ the other (facts/stream_cases.md 2.17). v2 streams events and v1 JSON lines. Usa
 """
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
@@ -169,7 +168,7 @@ class CohereTally(Tally):
 
     def reading(self, *, ended: bool) -> Reading:
         """What has been seen."""
-        anomalies: Anomalies = Counter()
+        anomalies = Anomalies()
         usage = cohere_usage(self._usage, anomalies)
         return self._seen.reading(usage, anomalies, final=ended or self._seen.terminal is not None)
 

@@ -1,6 +1,5 @@
 """Google's Interactions API: POST /interactions, stored, in the background or as a stream (facts/wire.md section 5)."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -123,7 +122,7 @@ class InteractionTally(Tally):
     def reading(self, *, ended: bool) -> Reading:
         """What has been seen. The usage of an interaction that goes on is so far only."""
         del ended
-        anomalies: Anomalies = Counter()
+        anomalies = Anomalies()
         final = self._seen.terminal is not None and self._seen.finish_reason not in _UNFINISHED
         return self._seen.reading(interaction_usage(self._usage, anomalies), anomalies, final=final)
 

@@ -4,7 +4,6 @@ AI Studio and Vertex send the same bytes from different paths (facts/wire.md sec
 """
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -176,7 +175,7 @@ class GenerateTally(Tally):
         seen = self._seen
         ended_well = ended and seen.error is None
         finished = "finish" if ended_well and seen.finish_reason is not None else None
-        anomalies: Anomalies = Counter()
+        anomalies = Anomalies()
         tools = {name: len(asked) for name, asked in self._tools.items() if asked}
         usage = generate_usage(self._usage, tools, anomalies)
         reading = seen.reading(usage, anomalies, final=seen.terminal is not None or ended_well)
@@ -208,7 +207,7 @@ def _is_whole(usage: Mapping[str, Any]) -> bool:
 def _prediction_usage(predictions: Any) -> dict[str, Any] | None:
     """The tokens of Vertex' embeddings, counted text by text: `statistics.token_count` (facts/wire.md section 5)."""
     rows = predictions if isinstance(predictions, list) else []
-    found = [Counts(row, Counter()).get("embeddings", "statistics", "token_count") for row in rows]
+    found = [Counts(row, Anomalies()).get("embeddings", "statistics", "token_count") for row in rows]
     told = [n for n in found if n is not None]
     return {"promptTokenCount": sum(told)} if told else None
 
@@ -262,7 +261,7 @@ def modality_tokens(raw: Mapping[str, Any], names: Sequence[str | int], *details
     """The tokens of a modality over these lists of `{"modality", key}`; None if none of them names it."""
     lists = [rows for detail in details if isinstance(rows := raw.get(detail), list)]
     rows = [row for rows in lists for row in rows[:MAX_MEMBERS] if isinstance(row, dict)]
-    return added(*(Counts(row, Counter()).get(key) for row in rows if row.get("modality") in names))
+    return added(*(Counts(row, Anomalies()).get(key) for row in rows if row.get("modality") in names))
 
 
 _STATUSES = {

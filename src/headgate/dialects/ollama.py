@@ -5,7 +5,6 @@ Counts come with the last line. A count that is absent, as of a prompt that was 
 """
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -104,7 +103,7 @@ class OllamaTally(Tally):
 
     def reading(self, *, ended: bool) -> Reading:
         """What has been seen."""
-        anomalies: Anomalies = Counter()
+        anomalies = Anomalies()
         counts = Counts(self._counts, anomalies)
         usage = Usage(
             input_tokens=counts.get("prompt_eval_count"),

@@ -4,7 +4,6 @@ A stream's chunk and a whole answer have the same shape but for `delta` and `mes
 """
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -14,8 +13,8 @@ from headgate import jsontext
 from headgate.dialects.asking import Wanted, budget, given, largest, raw_bytes, rows, runs_tools, times
 from headgate.dialects.attachments import with_attachments
 from headgate.dialects.base import Answer, Ask, FrameFilter, Tally
-from headgate.dialects.openai_wire import completion_usage
-from headgate.dialects.reading import Anomalies, Seen, Shape, error_text, merge, parsed, size, text
+from headgate.dialects.openai_wire import CompletionUsage, completion_usage, usual_completion_usage
+from headgate.dialects.reading import Anomalies, Seen, Shape, Snapshot, error_text, merge, parsed, size, text
 from headgate.framing.base import Frame
 from headgate.framing.sse import Blocks, Part, parse_block
 from headgate.usage import Reading, Usage
@@ -86,6 +85,7 @@ class _Chunk(msgspec.Struct, gc=False):
 
 
 _CHUNK = Shape(_Chunk)
+_USAGE = msgspec.json.Decoder(CompletionUsage).decode
 _COUNTED_IN_HEADERS = {b"fireworks-prompt-tokens": "prompt_tokens", b"fireworks-cached-prompt-tokens": "cached_tokens"}
 """Fireworks tells them before the body (facts/stream_cases.md 2.16), which wins where it tells them too."""
 _MOST_CHOICES = 128
@@ -101,8 +101,8 @@ class ChoicesTally(Tally):
 
     def __init__(self) -> None:
         self._seen = Seen()
-        self._usage: Mapping[str, Any] = {}
-        self._inner_usage: Mapping[str, Any] = {}
+        self._usage = Snapshot(_USAGE)
+        self._inner_usage = Snapshot(_USAGE)
         """From inside a choice or `x_groq`: counts only where there is none at the top level."""
         self._running: dict[int | None, bool] = {}
         """By choice: whether it is still being generated."""
@@ -144,8 +144,8 @@ class ChoicesTally(Tally):
             self._take_choice(choice)
         if chunk.x_groq is not None:
             self._take_groq(chunk.x_groq)
-        if chunk.usage and (usage := parsed(chunk.usage)):  # null in every chunk but the last, once it is asked for
-            self._usage = self._take_usage(self._usage, usage)
+        if chunk.usage:  # null in every chunk but the last, once it is asked for
+            self._take_usage(self._usage, self._usage.read(chunk.usage))
         if chunk.error and (error := parsed(chunk.error)):
             seen.error = error_text(error, parsed(chunk.code))
         return True
@@ -160,8 +160,8 @@ class ChoicesTally(Tally):
             seen.finish_reason = choice.finish_reason
         if choice.finish_reason or choice.index not in self._running:
             self._note_progress(choice.index, running=not choice.finish_reason)
-        if choice.usage and (usage := parsed(choice.usage)):
-            self._inner_usage = self._take_usage(self._inner_usage, usage)
+        if choice.usage:
+            self._take_usage(self._inner_usage, self._inner_usage.read(choice.usage))
 
     def _note_progress(self, index: int | None, *, running: bool) -> None:
         if index in self._running or len(self._running) < _MOST_CHOICES:
@@ -169,15 +169,16 @@ class ChoicesTally(Tally):
 
     def _take_groq(self, groq: _Groq) -> None:
         """Groq's own place for usage; in whole answers it holds cache statistics instead (facts/wire.md section 8)."""
-        usage, error = parsed(groq.usage), parsed(groq.error)
-        if isinstance(usage, dict) and "prompt_tokens" in usage:
-            self._inner_usage = self._take_usage(self._inner_usage, usage)
+        usage, error = self._inner_usage.read(groq.usage), parsed(groq.error)
+        if isinstance(usage, CompletionUsage) or (isinstance(usage, dict) and "prompt_tokens" in usage):
+            self._take_usage(self._inner_usage, usage)
         if error:
             self._seen.error = error_text(error)
 
-    def _take_usage(self, snapshot: Mapping[str, Any], usage: Any) -> Mapping[str, Any]:
-        self._usage_is_final = bool(self._running) and not any(self._running.values())
-        return merge(snapshot, usage)
+    def _take_usage(self, snapshot: Snapshot[CompletionUsage], usage: Any) -> None:
+        if usage is not None:
+            self._usage_is_final = bool(self._running) and not any(self._running.values())
+            snapshot.lay(usage)
 
     @property
     def over(self) -> bool:
@@ -186,10 +187,16 @@ class ChoicesTally(Tally):
 
     def reading(self, *, ended: bool) -> Reading:
         """What has been seen. An error in a stream means that running figures were not the last."""
-        seen, raw = self._seen, self._usage or self._inner_usage
-        anomalies: Anomalies = Counter()
-        usage = completion_usage(merge(self._headers, raw), anomalies) if raw else Usage()
-        seen.service_tier = seen.service_tier or text(raw.get("service_tier"))
+        seen, anomalies = self._seen, Anomalies()
+        snapshot = self._usage if self._usage.said else self._inner_usage
+        usual = snapshot.usual
+        if usual is not None and not self._headers:
+            usage, tier = usual_completion_usage(usual, anomalies), usual.service_tier
+        else:
+            raw = snapshot.members
+            tier = raw.get("service_tier")
+            usage = completion_usage(merge(self._headers, raw), anomalies) if raw else Usage()
+        seen.service_tier = seen.service_tier or text(tier)
         whole = seen.terminal is not None or (ended and seen.error is None)
         return seen.reading(usage, anomalies, final=whole or self._usage_is_final)
 

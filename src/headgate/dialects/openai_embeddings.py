@@ -1,6 +1,5 @@
 """POST /embeddings; never streamed (facts/wire.md section 1)."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -58,10 +57,10 @@ class EmbeddingsTally(Tally):
     def reading(self, *, ended: bool) -> Reading:
         """What has been seen."""
         del ended
-        anomalies: Anomalies = Counter()
+        anomalies = Anomalies()
         usage = completion_usage(self._usage, anomalies)
         if usage.input_tokens is None:  # some services report the total alone, and there is no output
-            usage = replace(usage, input_tokens=Counts(self._usage, Counter()).get("total_tokens"))
+            usage = replace(usage, input_tokens=Counts(self._usage, Anomalies()).get("total_tokens"))
         return self._seen.reading(usage, anomalies, final=True)
 
 

@@ -5,7 +5,6 @@ Usage comes as `usage` of an answer or of a stream's last event, with `input_tok
 audio, subtitles and DALL-E report none: such an answer is noted as `unmetered`.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -89,7 +88,7 @@ class MediaTally(Tally):
         seen = self._seen
         if ended and not self._readable:
             seen.terminal = "end of body"
-        anomalies: Anomalies = Counter()
+        anomalies = Anomalies()
         usage = media_usage(self._usage, anomalies)
         if usage.is_empty and seen.terminal is not None and not self._refused and seen.error is None:
             anomalies["unmetered"] += 1

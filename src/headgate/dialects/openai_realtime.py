@@ -6,7 +6,6 @@ with one leg at that model's price.
 """
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -161,7 +160,7 @@ class RealtimeTally(Tally):
     def reading(self, *, ended: bool) -> Reading:
         """What has been seen."""
         seen = self._seen
-        anomalies: Anomalies = Counter()
+        anomalies = Anomalies()
         usage = media_usage(self._usage, anomalies)
         if self._transcribed and usage.is_empty:
             anomalies["unmetered"] += 1
@@ -293,7 +292,7 @@ class RealtimeConversation(Conversation):
             if self._turns.has_ended(name):
                 return Heard()
             self._turns.note_end(name)
-        used = media_usage(merge({}, parsed(event.usage)), Counter())
+        used = media_usage(merge({}, parsed(event.usage)), Anomalies())
         ask = Ask(stream=True, prompt_bytes=used.input_tokens or 0, output_cap=used.output_tokens or 0)
         turn = Turn(ask, RealtimeTally(self._transcriber), began=True, ended=True, unasked=True)
         turn.take(frame)

@@ -1,7 +1,6 @@
 """/responses: created, streamed, polled, cancelled, compacted (facts/wire.md section 2); and over WebSocket."""
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -192,7 +191,7 @@ class ResponsesTally(Tally):
     def reading(self, *, ended: bool) -> Reading:
         """What has been seen."""
         seen = self._seen
-        anomalies: Anomalies = Counter()
+        anomalies = Anomalies()
         usage = response_usage(self._usage, self._tool_usage, self._image_model, anomalies)
         return seen.reading(usage, anomalies, final=seen.terminal is not None or (ended and seen.error is None))
 

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from headgate.dialects.base import Dialect
-from headgate.dialects.reading import Anomalies, Counts, check_parts, split_of
+from headgate.dialects.reading import Anomalies, Count, Counts, check_parts, split_of
 from headgate.errors import HeadgateError
 from headgate.money import nanos_from_dollars, nanos_from_ticks
 from headgate.usage import Leg, Usage
@@ -39,20 +41,92 @@ class OpenAIDialect(Dialect):
         return b"data: " + self.error_body(error, exchange_id) + b"\n\n"
 
 
-def completion_usage(raw: Mapping[str, Any], anomalies: Anomalies) -> Usage:
-    """`prompt_tokens` and `completion_tokens`, in the spellings of all compatible services (facts/wire.md section 8).
+class _PromptDetails(msgspec.Struct, gc=False):
+    cached_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
+    audio_tokens: Count | None = None
+    image_tokens: Count | None = None
+    cached_tokens_details: None = None
+    cache_write_tokens_details: None = None
+
+
+class _CompletionDetails(msgspec.Struct, gc=False):
+    reasoning_tokens: Count | None = None
+    audio_tokens: Count | None = None
+    image_tokens: Count | None = None
+
+
+class CompletionUsage(msgspec.Struct, gc=False):
+    """The usual shape of what `completion_usage` reads."""
+
+    prompt_tokens: Count
+    completion_tokens: Count | None = None
+    total_tokens: Count | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+    reasoning_tokens: Count | None = None
+    prompt_cache_hit_tokens: Count | None = None
+    cached_tokens: Count | None = None
+    num_cached_tokens: Count | None = None
+    audio_prompt_tokens: Count | None = None
+    service_tier: str | None = None
+    server_tool_use_details: None = None
+    server_side_tool_usage_details: None = None
+    cost: None = None
+    cost_in_usd_ticks: None = None
+    cost_details: None = None
+    is_byok: None = None
+
+
+_NO_PROMPT_DETAILS, _NO_COMPLETION_DETAILS = _PromptDetails(), _CompletionDetails()
+
+
+def usual_completion_usage(told: CompletionUsage, anomalies: Anomalies) -> Usage:
+    """The same as `completion_usage` of the same members."""
+    given = told.prompt_tokens_details or _NO_PROMPT_DETAILS
+    made = told.completion_tokens_details or _NO_COMPLETION_DETAILS
+    read, heard, reasoning = given.cached_tokens, given.audio_tokens, made.reasoning_tokens
+    if read is None:
+        read = told.prompt_cache_hit_tokens
+        if read is None:
+            read = told.num_cached_tokens if told.cached_tokens is None else told.cached_tokens
+    if reasoning is None:
+        reasoning = told.reasoning_tokens
+    usage = Usage(
+        input_tokens=told.prompt_tokens,
+        cache_read_tokens=read,
+        cache_write_tokens=given.cache_write_tokens,
+        input_audio_tokens=told.audio_prompt_tokens if heard is None else heard,
+        input_image_tokens=given.image_tokens,
+        output_tokens=_completion(told.prompt_tokens, told.completion_tokens, told.total_tokens, reasoning, anomalies),
+        reasoning_tokens=reasoning,
+        output_audio_tokens=made.audio_tokens,
+        output_image_tokens=made.image_tokens,
+    )
+    return check_parts(usage, anomalies)
+
+
+def _completion(
+    prompt: int | None, completion: int | None, total: int | None, reasoning: int | None, anomalies: Anomalies
+) -> int | None:
+    """All that was generated.
 
     Reasoning is part of the completion, except where the service's own total shows it beside it, as xAI's does
     (facts/stream_cases.md 2.1).
     """
+    if prompt is None or completion is None or total is None or prompt + completion == total:
+        return completion
+    if reasoning and prompt + completion + reasoning == total:
+        return completion + reasoning
+    anomalies["total_mismatch"] += 1
+    return completion
+
+
+def completion_usage(raw: Mapping[str, Any], anomalies: Anomalies) -> Usage:
+    """`prompt_tokens` and `completion_tokens`, as all compatible services spell them (facts/wire.md section 8)."""
     counts = Counts(raw, anomalies)
     prompt, completion, total = (counts.get(f"{name}_tokens") for name in ("prompt", "completion", "total"))
     reasoning = counts.first(("completion_tokens_details", "reasoning_tokens"), ("reasoning_tokens",))
-    if prompt is not None and completion is not None and total is not None and prompt + completion != total:
-        if reasoning and prompt + completion + reasoning == total:
-            completion += reasoning
-        else:
-            anomalies["total_mismatch"] += 1
     written = counts.get("prompt_tokens_details", "cache_write_tokens")
     usage = Usage(
         input_tokens=prompt,
@@ -68,7 +142,7 @@ def completion_usage(raw: Mapping[str, Any], anomalies: Anomalies) -> Usage:
         cache_write_tokens_by_ttl=write_split(counts, written, anomalies, "prompt_tokens_details"),
         input_audio_tokens=counts.first(("prompt_tokens_details", "audio_tokens"), ("audio_prompt_tokens",)),
         input_image_tokens=counts.get("prompt_tokens_details", "image_tokens"),
-        output_tokens=completion,
+        output_tokens=_completion(prompt, completion, total, reasoning, anomalies),
         reasoning_tokens=reasoning,
         output_audio_tokens=counts.get("completion_tokens_details", "audio_tokens"),
         output_image_tokens=counts.get("completion_tokens_details", "image_tokens"),

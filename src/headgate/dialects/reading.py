@@ -8,10 +8,10 @@ they never change a number.
 import json
 import types
 import typing
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, Generic, TypeVar
+from operator import attrgetter
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
@@ -29,7 +29,25 @@ MAX_KEY = 64
 _NULL = msgspec.Raw(b"null")
 
 S = TypeVar("S", bound=msgspec.Struct)
-Anomalies = Counter[str]
+Count = Annotated[int, msgspec.Meta(ge=0, lt=MAX_COUNT)]
+"""What a count is in the usual shape of a usage object; of any other shape `Counts` makes what can be made of it."""
+
+
+class Anomalies(dict[str, int]):
+    """Oddities by name, counted. Made for every reading, and empty in nearly all."""
+
+    __slots__ = ()
+
+    def __missing__(self, name: str) -> int:
+        """What was not met counts 0."""
+        return 0
+
+    def __add__(self, other: Mapping[str, int]) -> "Anomalies":
+        """Both together."""
+        both = Anomalies(self)
+        for name, n in other.items():
+            both[name] += n
+        return both
 
 
 class Shape(Generic[S]):
@@ -139,6 +157,73 @@ def merge(snapshot: Mapping[str, Any], new: Any, depth: int = 8) -> Mapping[str,
     return merged
 
 
+class Snapshot(Generic[S]):
+    """What a response has said of its usage: each object laid over the one before, where null and absent keep.
+
+    There are two ways to one reading. A usage object nearly always has the shape that its API documents, and is decoded
+    into a Struct in one step: `usual`. Once one does not fit, all are kept as `merge` makes them: `members`. The Struct
+    has a field for every member that is ever read, so that nothing is lost when the second way follows on the first;
+    what is seldom told and not simple has the type None, and does not fit.
+    """
+
+    __slots__ = ("_decode", "_members", "usual")
+
+    def __init__(self, decode: Callable[[msgspec.Raw], S]) -> None:
+        """`decode` is the strict decoder of the Struct."""
+        self._decode = decode
+        self._members: Mapping[str, Any] = {}
+        self.usual: S | None = None
+
+    def read(self, value: Any) -> "S | Any":
+        """A usage object from a Raw field, to be laid over; None where it says nothing."""
+        if isinstance(value, msgspec.Raw):
+            if not value or value == _NULL:
+                return None
+            try:
+                return self._decode(value)
+            except (ValueError, RecursionError):
+                value = loads(bytes(value))
+        return value or None
+
+    def lay(self, new: "S | Any") -> None:
+        """Lay what `read` gave over what was said before; what is no object changes nothing."""
+        if isinstance(new, msgspec.Struct) and not self._members:
+            usual: Any = new if self.usual is None else _laid_over(self.usual, new)
+            self.usual = usual
+        elif new is not None:
+            self._members = merge(self.members, members_of(new))
+            self.usual = None
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """All that was said and may be read, member by member."""
+        return self._members if self.usual is None else members_of(self.usual)
+
+    @property
+    def said(self) -> bool:
+        """Whether anything was."""
+        return self.usual is not None or bool(self._members)
+
+
+def _laid_over(old: msgspec.Struct, new: msgspec.Struct) -> msgspec.Struct:
+    """The new object with what only the old one says."""
+    for name in new.__struct_fields__:
+        said, before = getattr(new, name), getattr(old, name)
+        if said is None:
+            setattr(new, name, before)
+        elif isinstance(before, msgspec.Struct):
+            _laid_over(before, said)
+    return new
+
+
+def members_of(said: Any) -> Any:
+    """An object as decoded into a Struct, as a mapping without null; any other value as it is."""
+    if not isinstance(said, msgspec.Struct):
+        return said
+    members = ((name, members_of(getattr(said, name))) for name in said.__struct_fields__)
+    return {name: value for name, value in members if value is not None}
+
+
 def count(value: Any) -> int | None:
     """A non-negative integer below MAX_COUNT; integral decimals and digits in a string count (design/usage.md).
 
@@ -220,12 +305,16 @@ _PARTS = {
 """Details and the totals that hold them (design/usage.md)."""
 
 
+_parts_of = attrgetter(*_PARTS)
+
+
 def check_parts(usage: Usage, anomalies: Anomalies) -> Usage:
     """The usage as it is; details above their total are noted."""
-    for part, total in _PARTS.items():
-        n, whole = getattr(usage, part), getattr(usage, total)
-        if n is not None and whole is not None and n > whole:
-            anomalies[f"{part}_over_total"] += 1
+    for n, (part, total) in zip(_parts_of(usage), _PARTS.items(), strict=True):
+        if n:
+            whole = getattr(usage, total)
+            if whole is not None and n > whole:
+                anomalies[f"{part}_over_total"] += 1
     return usage
 
 
@@ -233,6 +322,8 @@ def text(value: Any) -> str | None:
     """A name or message fit to be kept: a non-empty string without lone surrogates, cut at MAX_TEXT; else None."""
     if not isinstance(value, str) or not value:
         return None
+    if len(value) <= MAX_TEXT and value.isascii():
+        return value
     return value[:MAX_TEXT].encode("utf-8", "replace").decode()
 
 
@@ -253,23 +344,18 @@ def error_text(error: Any, code: Any = None) -> str:
     return ": ".join(part for part in told if part) or "error"
 
 
-class Seen:
+class Seen(msgspec.Struct):
     """What a tally has seen of a response, apart from its usage."""
 
-    __slots__ = (
-        "anomalies", "delivered", "error", "finish_reason", "model", "response_id", "service_tier", "terminal", "terms",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.model: str | None = None
-        self.response_id: str | None = None
-        self.service_tier: str | None = None
-        self.terms: dict[str, str] = {}
-        self.finish_reason: str | None = None
-        self.terminal: str | None = None
-        self.error: str | None = None
-        self.delivered = 0
-        self.anomalies: Anomalies = Counter()
+    model: str | None = None
+    response_id: str | None = None
+    service_tier: str | None = None
+    terms: Mapping[str, str] = {}
+    finish_reason: str | None = None
+    terminal: str | None = None
+    error: str | None = None
+    delivered: int = 0
+    anomalies: Anomalies = msgspec.field(default_factory=Anomalies)
 
     def reading(self, usage: Usage, anomalies: Anomalies, *, final: bool) -> Reading:
         """The reading with this usage; `anomalies` are those of reading it, `final` says that it is the last word."""
@@ -285,5 +371,5 @@ class Seen:
             terminal_evidence=self.terminal,
             in_stream_error=self.error,
             delivered_bytes=self.delivered,
-            anomalies=dict(self.anomalies + anomalies),
+            anomalies=dict(self.anomalies + anomalies if self.anomalies else anomalies),
         )

@@ -4,7 +4,6 @@ Jina and Voyage report `usage.total_tokens`, which are all input; Cohere and its
 and not tokens.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -63,7 +62,7 @@ class RerankTally(Tally):
     def reading(self, *, ended: bool) -> Reading:
         """What has been seen. A ranking has no output tokens, so a total is the input."""
         del ended
-        anomalies: Anomalies = Counter()
+        anomalies = Anomalies()
         counts = Counts(self._usage, anomalies)
         usage = Usage(
             input_tokens=counts.first(("prompt_tokens",), ("total_tokens",), ("tokens", "input_tokens")),
