@@ -13,7 +13,6 @@ from pathlib import Path
 
 import aiohttp
 import openai
-import pytest
 
 import headgate
 from headgate.testing.upstream import Received, Script, ScriptedUpstream, WaitFor
@@ -22,8 +21,6 @@ from tests.postgres_server import PostgresDatabase
 
 KEYS = 600
 CREDIT_NANOS = 10**15
-
-pytestmark = pytest.mark.timeout(120)
 
 
 @dataclass
