@@ -1,12 +1,13 @@
 """What holds of every cost: its lines add up, it is within its bound, and more never costs less."""
 
 from fractions import Fraction
+from math import ceil
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.money import Rate, half_up
-from headgate.pricing.cost import amount, normalised, worst_case
+from headgate.pricing.cost import amount, cost, normalised, prompt_cost, worst_case
 from headgate.pricing.price import Plan
 from headgate.pricing.units import TOKENS, Quantity, counts_of, unit_of
 from headgate.usage import Usage
@@ -78,11 +79,12 @@ def by_the_whole_plan(usage: Usage, plan: Plan) -> tuple[list[tuple[str, Quantit
     return lines, [*missed, *(f"unknown:{total}" for total in totals)]
 
 
+BY_HAND = [("acme", model) for model in MODELS]
 PACKAGED = [(model.provider, model.id) for model in packaged().models()]
 
 
 @given(
-    st.sampled_from([("acme", model) for model in MODELS]) | st.sampled_from(PACKAGED),
+    st.sampled_from(BY_HAND) | st.sampled_from(PACKAGED),
     st.lists(USAGES, min_size=1, max_size=4),
     SPECIAL,
 )
@@ -99,6 +101,36 @@ def test_a_usage_is_priced_by_its_form_as_by_the_whole_plan(
         lines, unpriced = by_the_whole_plan(usage, price.plan(normalised(terms)))
         assert [(line.unit, line.quantity, line.rate) for line in told.lines] == lines
         assert sorted(told.unpriced) == sorted(unpriced)
+
+
+@given(st.sampled_from(BY_HAND) | st.sampled_from(PACKAGED), st.integers(0, 10**7), SPECIAL)
+def test_a_prompts_cost_is_that_of_its_usage(of: tuple[str, str], tokens: int, terms: dict[str, str]) -> None:
+    book = BOOK if of[0] == "acme" else packaged()
+    usage = Usage(input_tokens=tokens, output_tokens=0)
+    assert prompt_cost(tokens, *of, book, AT, terms) == cost(usage, *of, book, AT, terms)
+
+
+@given(st.sampled_from(PACKAGED), st.integers(0, 10**6), st.integers(0, 10**6), SPECIAL)
+def test_the_worst_case_is_every_token_at_its_dearest(
+    of: tuple[str, str], given_: int, made: int, terms: dict[str, str]
+) -> None:
+    price = packaged().find(*of, AT)
+    counts = {"input": given_, "output": made, "requests": 1}
+    bounds: list[int] = []
+    for plan in () if price is None else (price.plan(), price.plan(normalised(terms))):
+        for start, leaves in zip((-1, *plan.starts), plan.leaves, strict=True):
+            dearest: dict[str, Fraction] = {}
+            for leaf in leaves:
+                unit, rate = unit_of(leaf.unit), leaf.rate
+                if unit is None or rate is None or not unit.kinds & {"tokens", "requests"}:
+                    continue
+                for side in counts:
+                    if side in unit.kinds:
+                        each = Fraction(rate.numerator, rate.denominator)
+                        dearest[side] = max(each, dearest.get(side, each))
+            if start < given_ and dearest:
+                bounds.append(ceil(sum(each * counts[side] for side, each in dearest.items())))
+    assert worst_case(*of, packaged(), AT, given_, made, terms) == max(bounds, default=None)
 
 
 @st.composite

@@ -43,9 +43,9 @@ class Tariff(Struct, frozen=True):
 
     def prompt_nanos(self, ask: Ask, route: Route, at_ns: int, tokens: int) -> int:
         """What the prompt alone is charged: the least that an exchange owes once it was sent; 0 without a price."""
-        usage = Usage(input_tokens=tokens, output_tokens=0)
-        charge = self.charge(self._cost(usage, route, route.model or "", at_ns, asked_terms(ask)), route)
-        return charge or 0
+        provider = route.deployment.provider.name
+        cost = pricing.prompt_cost(tokens, provider, route.model or "", self.book, at_ns, asked_terms(ask))
+        return self.charge(cost, route) or 0
 
     def cost(self, usage: Usage, reading: Reading, ask: Ask, route: Route, at_ns: int) -> tuple[Cost, tuple[str, ...]]:
         """The provider's price of a usage, and flags: by the model and the tier that served, if they have a price.
@@ -73,6 +73,8 @@ class Tariff(Struct, frozen=True):
 
 def asked_terms(ask: Ask) -> dict[str, str]:
     """The terms that a request asks for."""
+    if ask.service_tier is None and ask.speed is None and ask.inference_geo is None:
+        return {}
     terms = {"service_tier": ask.service_tier, "speed": ask.speed, "inference_geo": ask.inference_geo}
     return {name: value for name, value in terms.items() if value is not None}
 

@@ -79,8 +79,25 @@ def cost(  # noqa: PLR0917 - each is of another type
     return bill.cost(price.source if price is not None else bill.leg_source)
 
 
+def prompt_cost(  # noqa: PLR0917 - in the order of cost()
+    tokens: int, provider: str, model: str, book: PriceBook, at_ns: int, terms: Mapping[str, str]
+) -> Cost:
+    """The cost of a prompt of so many tokens to which nothing was answered."""
+    price = book.find(provider, model, at_ns)
+    bill = _Bill(provider, model, book, at_ns)
+    if price is None:
+        bill.unpriced.append("model")
+        return bill.cost("none")
+    bill.add({"input_mtok": tokens, "output_mtok": 0}, price, normalised(terms))
+    return bill.cost(price.source)
+
+
 class _Bill:
     """A cost in the making."""
+
+    __slots__ = (
+        "_at_ns", "_book", "_complete", "_model", "_provider", "leg_source", "lines", "priced_legs", "unpriced",
+    )  # fmt: skip
 
     def __init__(self, provider: str, model: str | None, book: PriceBook, at_ns: int) -> None:
         self.lines: list[Line] = []
@@ -110,8 +127,9 @@ class _Bill:
             elif not form.sold_apart:
                 self._missed(unit)
         self.unpriced += form.unmet
-        for name in (*(name for name in form.unsold if counts[name]), *form.unknown):
-            self._missed(name)
+        for name in form.unsold + form.unknown:
+            if counts.get(name, 1):
+                self._missed(name)
         if leg == "batch" and "requests_kcount" in plan.units:
             self._missed("requests_kcount")
 
@@ -153,7 +171,7 @@ class _Bill:
             lines=tuple(self.lines),
             source=source if known else "none",
             version=self._book.version,
-            unpriced=tuple(dict.fromkeys(self.unpriced)),
+            unpriced=tuple(dict.fromkeys(self.unpriced)) if self.unpriced else (),
             numerator=over,
             denominator=under,
         )
@@ -176,6 +194,7 @@ _STANDARD = {
     "traffic_type": frozenset({"", "on_demand", "traffic_type_unspecified"}),
 }
 """Words for the standard terms (recordings; facts/stream_cases.md 2.10 to 2.13)."""
+_UNSAID = frozenset({""})
 
 
 def normalised(terms: Mapping[str, str]) -> Terms:
@@ -183,10 +202,12 @@ def normalised(terms: Mapping[str, str]) -> Terms:
 
     Vertex says ON_DEMAND_FLEX for flex (recordings), and Anthropic's service tier "batch" is a way of processing.
     """
+    if not terms:
+        return ()
     found: dict[str, str] = {}
     for key, value in terms.items():
         word = value.strip().lower()
-        if word in _STANDARD.get(key, ("",)):
+        if word in _STANDARD.get(key, _UNSAID):
             continue
         if key == "service_tier":
             word = word.removeprefix("on_demand_")
@@ -213,25 +234,12 @@ def worst_case(  # noqa: PLR0917 - in the order of cost()
     price = book.find(provider, model, at_ns)
     if price is None:
         return None
-    counts = {"input": input_tokens, "output": output_tokens, "requests": 1}
     standard, asked = price.plan(), price.plan(normalised(terms))
-    bounds = [
-        _bound(dearest, counts)
-        for plan in ((standard,) if asked is standard else (standard, asked))
-        for start, dearest in zip((-1, *plan.starts), plan.dearest, strict=True)
-        if start < input_tokens
-    ]
+    worst = standard.worst(input_tokens, output_tokens)
+    if asked is standard:
+        return worst
+    bounds = (worst, asked.worst(input_tokens, output_tokens))
     return max((bound for bound in bounds if bound is not None), default=None)
-
-
-def _bound(dearest: Mapping[str, tuple[int, int]], counts: Mapping[str, int]) -> int | None:
-    """All of each side at its dearest rate, rounded up; None if no side has one."""
-    if not dearest:
-        return None
-    total = (0, 1)
-    for side, (numerator, denominator) in dearest.items():
-        total = add_ratios(total, (numerator * counts[side], denominator))
-    return -(-total[0] // total[1])
 
 
 def charge(cost: Cost, markup: Markup) -> int | None:

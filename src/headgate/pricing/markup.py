@@ -42,5 +42,7 @@ class Markups:
 
     def of(self, provider: str, model: str | None) -> Markup:
         """The mark-up for a provider's model."""
+        if not self.particular:
+            return self.overall
         keys = ((provider, model and model.lower()), ("*", model and model.lower()), (provider, None))
         return next((self.particular[key] for key in keys if key in self.particular), self.overall)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from itertools import combinations
+from math import lcm
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
@@ -72,6 +73,19 @@ class Leaf(NamedTuple):
     least: int
 
 
+class Dearest(NamedTuple):
+    """The dearest exact rate of a token on each side, and of a request: nano-dollars over `denominator`."""
+
+    input: int
+    output: int
+    request: int
+    denominator: int
+
+    def most(self, input_tokens: int, output_tokens: int) -> int:
+        """All of each side at its dearest rate, in nano-dollars, rounded up."""
+        return -(-(self.input * input_tokens + self.output * output_tokens + self.request) // self.denominator)
+
+
 class Form(Struct, frozen=True):
     """What is the same for all requests of about a size whose usages tell the same units."""
 
@@ -102,8 +116,8 @@ class Plan:
 
     free: frozenset[str]
     """Those of them whose rates are all 0."""
-    dearest: tuple[Mapping[str, tuple[int, int]], ...]
-    """By size as `leaves`: the dearest exact rate of a token of the "input" and "output", and of a "requests"."""
+    dearest: tuple[Dearest | None, ...]
+    """By size as `leaves`; None where nothing is sold by the token or the request."""
     _forms: dict[tuple[int, tuple[str, ...]], Form] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def sells(self, unit: str) -> bool:
@@ -113,6 +127,12 @@ class Plan:
     def at(self, input_tokens: int | Decimal) -> tuple[Leaf, ...]:
         """The units with their rates for a request of this size."""
         return self.leaves[bisect_left(self.starts, input_tokens)]
+
+    def worst(self, input_tokens: int, output_tokens: int) -> int | None:
+        """The most nano-dollars that up to so many tokens may cost at any size up to this; None if it has no bound."""
+        sizes = self.dearest[: bisect_left(self.starts, input_tokens) + 1] if self.starts else self.dearest
+        bounds = [dearest.most(input_tokens, output_tokens) for dearest in sizes if dearest is not None]
+        return max(bounds, default=None)
 
     def form(self, input_tokens: int | Decimal, told: tuple[str, ...]) -> Form:
         """The form for a request of this size whose usage tells these units; made once."""
@@ -235,16 +255,19 @@ def _leaves(rates: Mapping[str, Rate], least: Mapping[str, int]) -> tuple[Leaf, 
     )
 
 
-def _dearest(leaves: Iterable[Leaf]) -> dict[str, tuple[int, int]]:
-    found: dict[str, tuple[int, int]] = {}
+def _dearest(leaves: Iterable[Leaf]) -> Dearest | None:
+    found: dict[str, Fraction] = {}
     for leaf in leaves:
         unit = unit_of(leaf.unit)
         if leaf.rate is None or unit is None or not {"tokens", "requests"} & unit.kinds:
             continue
         for side in {"input", "output", "requests"} & unit.kinds:
-            rate = (leaf.rate.numerator, leaf.rate.denominator)
-            found[side] = max(found.get(side, rate), rate, key=lambda ratio: Fraction(*ratio))
-    return found
+            found[side] = max(found.get(side, Fraction()), Fraction(leaf.rate.numerator, leaf.rate.denominator))
+    if not found:
+        return None
+    common = lcm(*(rate.denominator for rate in found.values()))
+    given, made, asked = (int(found.get(side, 0) * common) for side in ("input", "output", "requests"))
+    return Dearest(given, made, asked, common)
 
 
 def _joins(rates: Mapping[str, Rate]) -> dict[str, Rate]:
