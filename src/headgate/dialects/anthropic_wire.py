@@ -40,11 +40,11 @@ _BESIDE_TOTALS = frozenset({"compaction", "advisor_message"})
 _IN_TOTALS = frozenset({"message", "fallback_message"})
 
 
-class _Typed(msgspec.Struct):
+class _Typed(msgspec.Struct, gc=False):
     type: str | None = None
 
 
-class _Block(msgspec.Struct):
+class _Block(msgspec.Struct, gc=False):
     """A content block, or a delta of one: what the model generated has these fields, in either."""
 
     text: str | None = None
@@ -56,7 +56,7 @@ class _Block(msgspec.Struct):
     stop_reason: str | None = None
 
 
-class _Message(msgspec.Struct):
+class _Message(msgspec.Struct, gc=False):
     """A message; also an error's body."""
 
     id: str | None = None
@@ -67,7 +67,7 @@ class _Message(msgspec.Struct):
     error: msgspec.Raw = msgspec.Raw()
 
 
-class _Event(msgspec.Struct):
+class _Event(msgspec.Struct, gc=False):
     message: _Message | None = None
     content_block: _Block | None = None
     delta: _Block | None = None

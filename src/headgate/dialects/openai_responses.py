@@ -28,15 +28,15 @@ _NOT_TEXT = frozenset(
 """Deltas of what is not text, or not generated."""
 
 
-class _Typed(msgspec.Struct):
+class _Typed(msgspec.Struct, gc=False):
     type: str | None = None
 
 
-class _Delta(msgspec.Struct):
+class _Delta(msgspec.Struct, gc=False):
     delta: str | None = None
 
 
-class _Part(msgspec.Struct):
+class _Part(msgspec.Struct, gc=False):
     """A part of an output item's content or summary."""
 
     text: str | None = None
@@ -44,7 +44,7 @@ class _Part(msgspec.Struct):
     transcript: str | None = None
 
 
-class _Item(msgspec.Struct):
+class _Item(msgspec.Struct, gc=False):
     """An output item: a message, reasoning, or the call of a tool."""
 
     name: str | None = None
@@ -55,20 +55,20 @@ class _Item(msgspec.Struct):
     summary: list[_Part] | str | None = None
 
 
-class _Added(msgspec.Struct):
+class _Added(msgspec.Struct, gc=False):
     item: _Item | None = None
 
 
-class _Tool(msgspec.Struct):
+class _Tool(msgspec.Struct, gc=False):
     type: str | None = None
     model: str | None = None
 
 
-class _Incomplete(msgspec.Struct):
+class _Incomplete(msgspec.Struct, gc=False):
     reason: str | None = None
 
 
-class _Response(msgspec.Struct):
+class _Response(msgspec.Struct, gc=False):
     """A response object; also a compaction, which has fewer fields, and an error's body."""
 
     id: str | None = None
@@ -84,7 +84,7 @@ class _Response(msgspec.Struct):
     code: msgspec.Raw = msgspec.Raw()
 
 
-class _Event(msgspec.Struct):
+class _Event(msgspec.Struct, gc=False):
     """An event with a response in it, or an error in any of its three places."""
 
     response: _Response | None = None
