@@ -24,6 +24,7 @@ TABLE: list[tuple[type[HeadgateError], Source, int, str, bool]] = [
     (errors.UpstreamUnreachable, UPSTREAM, 502, "upstream_unreachable", True),
     (errors.UpstreamTimeout, UPSTREAM, 504, "upstream_timeout", False),
     (errors.UpstreamCut, UPSTREAM, 502, "upstream_connection_lost", False),
+    (errors.UpstreamRefused, UPSTREAM, 502, "upstream_refused", True),
     (errors.UpgradeRefused, CLIENT, 426, "upgrade_refused", False),
     (errors.ConfigError, GATEWAY, 500, "config_error", False),
 ]

@@ -24,7 +24,7 @@ class HeadgateError(Exception):
     """
 
     source: ClassVar[Source] = Source.GATEWAY
-    status: ClassVar[int] = 500
+    status: int = 500
     code: ClassVar[str] = "gateway_error"
     retry_safe: ClassVar[bool] = False
 
@@ -166,6 +166,17 @@ class UpstreamCut(HeadgateError):
     """The provider's connection broke, or its bytes were not HTTP, after the request had been sent."""
 
     source, status, code = Source.UPSTREAM, 502, "upstream_connection_lost"
+
+
+class UpstreamRefused(HeadgateError):
+    """The provider refused a WebSocket that was to carry what a client had asked; nothing else was sent."""
+
+    source, status, code, retry_safe = Source.UPSTREAM, 502, "upstream_refused", True
+
+    def __init__(self, message: str, *, answered: int = 502) -> None:
+        """`answered` is the status that it refused with, and that the client is told."""
+        super().__init__(message)
+        self.status = answered
 
 
 class UpgradeRefused(HeadgateError):

@@ -362,16 +362,10 @@ def with_alias(*names: str) -> Models:
     return Models(deployments, CATALOGUE, None, [alias])
 
 
-def test_an_alias_where_only_one_deployment_can_be_chosen() -> None:
+def test_an_alias_at_a_deployment_that_is_settled_already() -> None:
     both = with_alias("anthropic", "openai")
-    assert chosen(both, CHAT, "Smart") == ("openai", "openais", False)
-    assert chosen(both, MESSAGES, "smart") == ("anthropic", "anthropics", False)
-    assert chosen(both, CHAT, "smart", "openai") == ("openai", "openais", False)
+    assert chosen(both, CHAT, "Smart", "openai") == ("openai", "openais", False)
     assert chosen(both, CHAT, "gpt-4o-mini") == ("openai", "gpt-4o-mini", False)
-    with pytest.raises(BadRequest, match=r"None of the targets of the model 'smart' speaks openai\.chat"):
-        with_alias("anthropic").choose(CHAT, "smart")
-    with pytest.raises(Forbidden, match="may use no provider that serves the model 'smart'"):
-        both.choose(CHAT, "smart", among=("anthropic",))
 
 
 def test_an_alias_is_among_the_nearest_names() -> None:

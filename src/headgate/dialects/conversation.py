@@ -8,7 +8,7 @@ changes one.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from msgspec.structs import replace
 
@@ -72,6 +72,10 @@ class Heard:
 
 class Conversation(ABC):
     """What is said on one socket."""
+
+    client_first: ClassVar[bool] = False
+    """The provider says nothing before the client has, and the frames that ask name their models: so who serves can be
+    chosen when the first frame is there."""
 
     @abstractmethod
     def ask(self, frame: bytes) -> Turn | None:

@@ -60,6 +60,8 @@ _SAID, _ASKED = Shape(_Said), Shape(_Asked)
 class ResponsesConversation(Conversation):
     """The grammar of a Responses socket. Requests and events are read by the dialect that is spoken."""
 
+    client_first = True
+
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._turns = Turns()

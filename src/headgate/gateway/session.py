@@ -6,7 +6,8 @@
     its response has ended. What does not pass because the client may not, or cannot pay, is told in the dialect's own
     error frame, and the socket stays open. When either end closes, every turn still open is settled.
 
-One client socket has one upstream socket for good: the provider keeps its state on it (facts/wire.md section 3).
+One client socket has one upstream socket for good: the provider keeps its state on it (facts/wire.md section 3). Until
+it stands, an alias's next target makes up for one that cannot be reached.
 """
 
 import asyncio
@@ -18,22 +19,23 @@ from msgspec.structs import replace
 
 from headgate.dialects.base import Ask
 from headgate.dialects.conversation import Conversation, Turn
-from headgate.errors import Busy, HeadgateError, UpstreamUnreachable
+from headgate.errors import Busy, HeadgateError
 from headgate.gateway.admit import Admission
-from headgate.gateway.answering import CLIENT_CLOSED, Forwarded, unreported
+from headgate.gateway.answering import Forwarded
 from headgate.gateway.exchange import Gateway
-from headgate.gateway.hold import Held
 from headgate.gateway.holder import Holder
 from headgate.gateway.live import Running
 from headgate.gateway.locate import Place
 from headgate.gateway.record import Reached
-from headgate.gateway.request import Opening, Request
+from headgate.gateway.request import Request
 from headgate.gateway.socket import BinaryFrame, ClientSocket, SocketClosed, UpstreamSocket
+from headgate.gateway.spoken import Pulse, Spoken, legs_of
+from headgate.gateway.standby import Standby
 from headgate.gateway.tape import Tape
 from headgate.providers.base import Deployment, OnClientGone
 from headgate.records import Attempt, Ending
+from headgate.routing.aliases import Alias, Target
 from headgate.routing.models import Route
-from headgate.usage import Reading
 
 _log = logging.getLogger("headgate.session")
 
@@ -48,30 +50,13 @@ class Line(Struct, frozen=True):
     conversation: Conversation
     client: ClientSocket
     upstream: UpstreamSocket
-
-
-class Spoken(Struct, eq=False):
-    """A turn, from its asking to its settlement; None is where it did not get."""
-
-    opening: Opening
-    admission: Admission
-    turn: Turn | None
-    """None for a frame of which nobody can tell what it asks."""
-    sent: bool
-    """The provider knows of it: its frame went out, or the provider began it by itself."""
-    frame: bytes = b""
-    """As it went on."""
-    route: Route | None = None
-    placing: asyncio.Task[Held | None] | None = None
-    """Its hold, which is placed to the end though the line may end meanwhile: only so can its record tell of it."""
-    running: Running | None = None
-    """Once its hold is placed."""
-    error: HeadgateError | None = None
-    """Why it may not be."""
-    tape: Tape | None = None
-    first_byte_ns: int | None = None
-    bytes_in: int = 0
-    bytes_out: int = 0
+    alias: Alias | None = None
+    target: Target | None = None
+    """The alias's, where one led to this deployment."""
+    standby: Standby | None = None
+    """The provider's end, as long as it leads nowhere: then the deployment is who serves where no alias is named."""
+    tried: tuple[Attempt, ...] = ()
+    """To connect, in vain, before this line stood; they are the first turn's to tell of."""
 
 
 class Session:
@@ -88,6 +73,7 @@ class Session:
         self._unused_seconds = unused_seconds
         self._last = 0.0
         """On the event loop's clock: when a frame last went on to the provider, or came from it."""
+        self._tried = list(line.tried)
         self._spoken: dict[Turn, Spoken] = {}
         self._settling: set[asyncio.Task[None]] = set()
         self._client_end: SocketClosed | BinaryFrame | None = None
@@ -173,20 +159,36 @@ class Session:
         except HeadgateError as error:
             await self._turn_down(self._opened(None, frame), error)
             return
-        if turn is not None:
+        if turn is not None or line.standby is not None:
             spoken = self._opened(turn, frame)
             try:
-                route = await self._let_in(spoken, turn)
+                await self._stand(spoken)
+                route = None if turn is None else await self._let_in(spoken, turn)
             except HeadgateError as error:
                 await self._turn_down(spoken, error)
                 return
-            line.conversation.send(turn)
-            if route.model is not None and route.model != turn.ask.model:
-                frame = line.conversation.with_model(frame, route.model)
+            if turn is not None and route is not None:
+                frame = self._asking(turn, route, frame)
         self._last = asyncio.get_running_loop().time()
         await line.upstream.send(frame)
         if spoken is not None:
             spoken.sent, spoken.frame = True, frame
+
+    def _asking(self, turn: Turn, route: Route, frame: bytes) -> bytes:
+        """A frame that asks, as it goes on."""
+        conversation = self._line.conversation
+        conversation.send(turn)
+        if route.model is None or route.model == turn.ask.model:
+            return frame
+        return conversation.with_model(frame, route.model)
+
+    async def _stand(self, spoken: Spoken) -> None:
+        """Have the line lead to a provider, if it does not yet. Raises what dialling does."""
+        line = self._line
+        if line.standby is not None:
+            self._last = asyncio.get_running_loop().time()
+            end = await line.standby.stand(spoken.admission, spoken.opening, spoken.tried)
+            self._line = replace(line, deployment=end.deployment, alias=end.alias, target=end.target, standby=None)
 
     async def _tell(self, frame: bytes) -> int:
         """Send to the client, unless it has left; returns the bytes that went out."""
@@ -205,7 +207,8 @@ class Session:
         ask = Ask() if turn is None else turn.ask
         admission = Admission(replace(line.request, body=frame), line.place, ask, line.holder)
         opening = self._gateway.open(line.request)
-        spoken = Spoken(opening, admission, turn, sent=turn is not None and turn.unasked)
+        spoken = Spoken(opening, admission, turn, sent=turn is not None and turn.unasked, tried=self._tried)
+        self._tried = []
         if turn is not None:
             self._spoken[turn] = spoken
         return spoken
@@ -230,14 +233,23 @@ class Session:
         spoken.running = Running(spoken.opening, admission, route, held, gateway.appraiser, turn)
         gateway.live.add(spoken.running)
         spoken.tape = self._tape(spoken)
+        if self._alias(turn.ask) is not None:
+            spoken.pulse = Pulse(gateway.health, route, spoken.opening)
         return route
 
     def _route(self, ask: Ask) -> Route:
         """The line's own deployment, whatever the model: what the provider keeps of the socket is there."""
         line = self._line
+        if line.target is not None and self._alias(ask) is line.alias:
+            return Route(line.deployment, line.target.model)
         dialect = line.place.dialect.name if line.place.dialect is not None else None
         route = self._gateway.models.choose(dialect, ask.model or line.place.model, line.deployment.name)
         return replace(route, deployment=line.deployment)
+
+    def _alias(self, ask: Ask) -> Alias | None:
+        """What a turn's model names, if it is one of the operator's own."""
+        model = ask.model or self._line.place.model
+        return None if model is None else self._gateway.models.alias(model)
 
     def _tape(self, spoken: Spoken) -> Tape | None:
         """A tape for a turn; one that the provider began by itself has no request."""
@@ -252,7 +264,7 @@ class Session:
             del self._spoken[spoken.turn]
         opening, admission = spoken.opening, spoken.admission
         told = self._line.conversation.refusal(error, opening.exchange_id, spoken.turn or admission.request.body)
-        reached = Reached(admission.place, admission)
+        reached = Reached(admission.place, admission, legs=legs_of(spoken.tried))
         forwarded = Forwarded(Ending.NEVER_SENT, error.status, bytes_out=len(told), error=error)
         await self._gateway.close(opening, admission.request, reached, forwarded, None)
         spoken.tape = self._tape(spoken)
@@ -294,6 +306,8 @@ class Session:
         if spoken is not None:
             spoken.bytes_in += len(frame)
             spoken.first_byte_ns = spoken.first_byte_ns or spoken.opening.now()
+            if spoken.pulse is not None and heard.turn is not None:
+                spoken.pulse.heard(heard.turn, frame)
         told = await self._tell(frame)
         if spoken is not None:
             spoken.bytes_out += told
@@ -330,57 +344,11 @@ class Session:
             task.add_done_callback(self._settling.discard)
 
     async def _close(self, spoken: Spoken, turn: Turn, ending: Ending | None) -> None:
-        opening, admission, route, running = spoken.opening, spoken.admission, spoken.route, spoken.running
-        error, reading = spoken.error, turn.finish()
-        sent = spoken.sent or turn.began or turn.ended
-        if turn.ended or ending is None:
-            ending = _ending_of(turn, reading)
-        elif not sent:
-            error, ending = _why_unsent(ending), Ending.NEVER_SENT
-        else:
-            reading = unreported(reading, turn.ask)
-        status = error.status if error is not None else 200 if sent else CLIENT_CLOSED
-        answered = (Attempt(route.deployment.name, 200, 0, opening.now()),) if sent and route is not None else ()
-        forwarded = Forwarded(
-            ending,
-            status,
-            upstream_status=200 if sent else None,
-            reading=reading,
-            attempts=answered,
-            first_byte_ns=spoken.first_byte_ns,
-            bytes_in=spoken.bytes_in,
-            bytes_out=spoken.bytes_out,
-            error=error,
-        )
-        reached = Reached(admission.place, admission, route, await _placed(spoken))
-        await self._gateway.close(opening, admission.request, reached, forwarded, running)
-        self._gateway.take(opening, admission, route, spoken.tape)
-
-
-async def _placed(spoken: Spoken) -> Held | None:
-    """The hold of a turn that is over. None where it was refused, or the gateway gives up: then it is given back."""
-    try:
-        return None if spoken.placing is None else await spoken.placing
-    except (HeadgateError, asyncio.CancelledError):
-        return None
-
-
-def _ending_of(turn: Turn, reading: Reading) -> Ending:
-    """What the settlement table calls a turn whose last frame has come."""
-    if reading.in_stream_error is None:
-        return Ending.COMPLETE
-    return Ending.UPSTREAM_ERROR if turn.began else Ending.REFUSED
-
-
-def _why_unsent(ending: Ending) -> HeadgateError | None:
-    """What kept a turn from its provider, by how its line ended."""
-    match ending:
-        case Ending.CLIENT_LEFT:
-            return None
-        case Ending.UPSTREAM_CUT:
-            return UpstreamUnreachable("The provider's connection was gone before this could be sent.")
-        case _:
-            return Busy("The gateway is stopping.")
+        admission, route, forwarded = spoken.admission, spoken.route, spoken.concluded(turn, ending)
+        held, legs = await spoken.placed(), legs_of(spoken.tried)
+        reached = Reached(admission.place, admission, route, held, legs)
+        await self._gateway.close(spoken.opening, admission.request, reached, forwarded, spoken.running)
+        self._gateway.take(spoken.opening, admission, route, spoken.tape)
 
 
 def _went_well(task: asyncio.Task[None]) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from urllib.parse import parse_qsl, quote, unquote_plus
 
 from msgspec import Struct, field
@@ -9,23 +10,38 @@ from msgspec.structs import replace
 
 from headgate.dialects.base import Ask
 from headgate.dialects.conversation import conversation_in
-from headgate.errors import Busy, Forbidden, HeadgateError, UpgradeRefused
+from headgate.errors import Busy, Forbidden, HeadgateError, UpgradeRefused, UpstreamRefused
 from headgate.gateway.admit import Admission
 from headgate.gateway.answering import CLIENT_CLOSED, Forwarded
 from headgate.gateway.bridge import Bridge
+from headgate.gateway.dialling import Dialling, End, Refused
 from headgate.gateway.exchange import Gateway
 from headgate.gateway.forward import prepare
-from headgate.gateway.headers import EXCHANGE_ID, to_client, to_upgrade, without_key
-from headgate.gateway.holder import Holder
+from headgate.gateway.headers import to_client, to_upgrade, without_key
 from headgate.gateway.locate import Place, locate
+from headgate.gateway.plan import plan
 from headgate.gateway.record import Reached
 from headgate.gateway.request import Opening, Request
 from headgate.gateway.session import Line, Session
 from headgate.gateway.socket import ClientSocket, Refusal, SocketClosed, Sockets
+from headgate.gateway.spoken import legs_of
+from headgate.gateway.standby import Standby
 from headgate.gateway.upstream import UpstreamRequest
 from headgate.providers.base import Deployment, Outbound, TimeLimits
-from headgate.records import Ending
+from headgate.records import Attempt, Ending
+from headgate.routing.candidates import Candidates
 from headgate.routing.models import Route
+
+
+class Arrival(Struct, eq=False):
+    """An upgrade that is being answered."""
+
+    request: Request
+    client: ClientSocket
+    opening: Opening
+    place: Place | None = None
+    tried: list[Attempt] = field(default_factory=list)
+    """To connect to a provider, in vain."""
 
 
 class Sessions(Struct, frozen=True):
@@ -43,22 +59,17 @@ class Sessions(Struct, frozen=True):
 
     async def serve(self, request: Request, client: ClientSocket) -> None:
         """Serve one socket to its end: every turn on it is settled and recorded when this returns."""
-        opening = self.gateway.open(request)
-        place: Place | None = None
+        arrival = Arrival(request, client, self.gateway.open(request))
         try:
-            place = locate_socket(request)
-            line = await self._connect(request, place, client, opening)
+            line = await self._connect(arrival, locate_socket(request))
         except HeadgateError as error:
-            await self._refuse(error, request=request, place=place, client=client, opening=opening)
+            await self._refuse(arrival, error)
             return
         except SocketClosed:  # it did not wait for its answer
-            await self._record(request, place, opening, Forwarded(Ending.CLIENT_LEFT, CLIENT_CLOSED))
+            await self._record(arrival, Forwarded(Ending.CLIENT_LEFT, CLIENT_CLOSED))
             return
         except asyncio.CancelledError:
-            stopping = Busy("The gateway is stopping.")
-            await self._refuse(
-                stopping, request=request, place=place, client=client, opening=opening, ending=Ending.GATEWAY_FAILED
-            )
+            await self._refuse(arrival, Busy("The gateway is stopping."), Ending.GATEWAY_FAILED)
             return
         if line is None:
             return
@@ -75,9 +86,10 @@ class Sessions(Struct, frozen=True):
         for session in list(self._running):
             session.cut()
 
-    async def _connect(self, request: Request, place: Place, client: ClientSocket, opening: Opening) -> Line | None:
+    async def _connect(self, arrival: Arrival, place: Place) -> Line | None:
         """Both ends of the line; None where the provider refused its own, which the client has been told."""
-        gateway = self.gateway
+        gateway, request, client, opening = self.gateway, arrival.request, arrival.client, arrival.opening
+        arrival.place = place
         self._check_origin(request)
         holder = await gateway.door.holder(request)
         if not gateway.log.accepting:
@@ -85,41 +97,94 @@ class Sessions(Struct, frozen=True):
         dialect, conversation = place.dialect, conversation_in(place.dialect)
         if dialect is None or conversation is None:
             raise UpgradeRefused("There is no WebSocket here. Use HTTP.")
-        place = replace(place, model=place.model or _model_in(request.query))
-        among = holder.key.providers if holder.key is not None else ()
-        route = gateway.models.choose(dialect.name, place.model, place.deployment, among=among)
-        if holder.key is not None:
-            holder.key.check_provider(route.deployment.name)
-        if not route.deployment.speaks_socket(dialect.name):
-            bridge = self._bridge(request, place, holder, route.deployment)
-            await client.accept([(EXCHANGE_ID, opening.exchange_id.encode())])
-            return Line(request, place, holder, route.deployment, conversation, client, bridge)
-        deployment = await gateway.forwarder.fresh(route.deployment)
-        named = replace(request, query=_with_model(request.query, route.model))
-        answer = await self.sockets.connect(self._upgrade(named, place, deployment, opening))
-        if isinstance(answer, Refusal):
+        place = arrival.place = replace(place, model=place.model or _model_in(request.query))
+        asked = Admission(request, place, Ask(model=place.model), holder, gateway.door.others(request))
+        candidates = await self._candidates(asked, opening)
+        if candidates is not None:
+            found = await self._dialling(asked, opening, arrival.tried).among(candidates)
+        else:
+            home = self._home(asked)
+            if conversation.client_first and self._may_name_alias(place):
+                standby = Standby(partial(self._dial, home))
+                await client.accept(to_client((), opening.exchange_id, resized=True, stream=False))
+                return Line(request, place, holder, home.deployment, conversation, client, standby, standby=standby)
+            found = await self._reach(asked, opening, home)
+        if isinstance(found, Refused):
+            answer = found.answer
             headers = to_client(answer.headers, opening.exchange_id, resized=True, stream=False)
             await client.refuse(answer.status, headers, answer.body)
-            await self._record(request, place, opening, Forwarded(Ending.REFUSED, answer.status))
+            await self._record(arrival, Forwarded(Ending.REFUSED, answer.status))
             return None
         try:
-            await client.accept(to_client(answer.headers, opening.exchange_id, resized=True, stream=False))
+            await client.accept(to_client(found.socket.headers, opening.exchange_id, resized=True, stream=False))
         except (SocketClosed, asyncio.CancelledError):
-            await answer.close(1001)
+            await found.socket.close(1001)
             raise
-        return Line(request, place, holder, deployment, conversation, client, answer)
+        return Line(
+            request, place, holder, found.deployment, conversation, client, found.socket, found.alias, found.target,
+            tried=tuple(arrival.tried),
+        )  # fmt: skip
 
-    def _bridge(self, request: Request, place: Place, holder: Holder, deployment: Deployment) -> Bridge:
-        """The socket of a provider that speaks the dialect over HTTP. Raises UpgradeRefused where it may not be."""
-        if not deployment.websocket or place.operation is None or place.operation.method != "POST":
-            raise UpgradeRefused(f"Use HTTP here: {deployment.name} is not reached by WebSocket.")
+    def _home(self, asked: Admission) -> Route:
+        """Who serves where no alias is named. Raises what choosing does, and UpgradeRefused."""
+        place, key = asked.place, asked.holder.key
+        among = key.providers if key is not None else ()
+        route = self.gateway.models.choose(_name(place), place.model, place.deployment, among=among)
+        if key is not None:
+            key.check_provider(route.deployment.name)
+        if not _takes_socket(route.deployment, place):
+            raise UpgradeRefused(f"Use HTTP here: {route.deployment.name} is not reached by WebSocket.")
+        return route
+
+    def _may_name_alias(self, place: Place) -> bool:
+        """Whether a frame may name an alias, and so say whom the line is to lead to."""
+        targets = (target for alias in self.gateway.models.list_aliases() for target in alias.targets)
+        free = place.model is None and place.deployment is None
+        return free and any(_takes_socket(target.deployment, place) for target in targets)
+
+    async def _candidates(self, asked: Admission, opening: Opening) -> Candidates | None:
+        """Those of the alias that is named; None where none is. Raises what planning does, and UpgradeRefused."""
+        gateway, place, model = self.gateway, asked.place, asked.ask.model
+        if model is None or place.deployment is not None or gateway.models.alias(model) is None:
+            return None
+        planned = await plan(asked, opening, gateway.models, gateway.trails, gateway.health)
+        if isinstance(planned, Candidates) and not planned.keep(lambda target: _takes_socket(target.deployment, place)):
+            raise UpgradeRefused(f"Use HTTP here: no target of '{model[:100]}' is reached by WebSocket.")
+        return planned if isinstance(planned, Candidates) else None
+
+    async def _dial(self, home: Route, asked: Admission, opening: Opening, tried: list[Attempt]) -> End:
+        """The provider's end of a line whose client has asked for something, or said anything else, already."""
+        asked = replace(asked, request=replace(asked.request, body=b""))  # a bridge keeps it for as long as it stands
+        dialling, candidates = self._dialling(asked, opening, tried), await self._candidates(asked, opening)
+        found = await (dialling.only(home) if candidates is None else dialling.among(candidates))
+        if isinstance(found, Refused):
+            status = found.answer.status
+            raise UpstreamRefused(f"{found.deployment.name} refused its WebSocket with {status}.", answered=status)
+        return found
+
+    def _dialling(self, asked: Admission, opening: Opening, tried: list[Attempt]) -> Dialling:
+        return Dialling(partial(self._reach, asked, opening), opening, self.gateway.clock.wall_ns, tried)
+
+    async def _reach(self, asked: Admission, opening: Opening, route: Route) -> End | Refused:
+        """Connect to a deployment; what is only reached by a bridge is, always."""
+        place, deployment = asked.place, route.deployment
+        if not deployment.speaks_socket(_name(place) or ""):
+            return End(deployment, self._bridge(asked, deployment))
+        deployment = await self.gateway.forwarder.fresh(deployment)
+        named = replace(asked.request, query=_with_model(asked.request.query, route.model))
+        answer = await self.sockets.connect(self._upgrade(named, place, deployment, opening))
+        return Refused(deployment, answer) if isinstance(answer, Refusal) else End(deployment, answer)
+
+    def _bridge(self, asked: Admission, deployment: Deployment) -> Bridge:
+        """The socket of a provider that speaks the dialect over HTTP."""
+        request = asked.request
         gateway = self.gateway
         headers = [*to_upgrade(request.headers), (b"content-type", b"application/json"), _ACCEPTS]
 
         async def prepared(body: bytes, model: str | None) -> UpstreamRequest:
             ask = Ask(model=model, stream=True, input_bytes=len(body))
-            asked = replace(request, method="POST", headers=headers, body=body)
-            admission = Admission(asked, place, ask, holder, gateway.door.others(request))
+            post = replace(request, method="POST", headers=headers, body=body)
+            admission = Admission(post, asked.place, ask, asked.holder, gateway.door.others(request))
             route = Route(await gateway.forwarder.fresh(deployment), model)
             return prepare(admission, route, self.limits, gateway.clock.wall_ns()).request
 
@@ -148,25 +213,24 @@ class Sessions(Struct, frozen=True):
         limits = deployment.limits or self.limits
         return UpstreamRequest(b"GET", deployment.origin, outbound.host, outbound.target, headers, b"", limits)
 
-    async def _refuse(
-        self,
-        error: HeadgateError,
-        *,
-        request: Request,
-        place: Place | None,
-        client: ClientSocket,
-        opening: Opening,
-        ending: Ending = Ending.NEVER_SENT,
-    ) -> None:
-        dialect = place.dialect if place is not None else None
-        body = dialect.error_body(error, opening.exchange_id) if dialect is not None else error.message.encode()
+    async def _refuse(self, arrival: Arrival, error: HeadgateError, ending: Ending = Ending.NEVER_SENT) -> None:
+        dialect = arrival.place.dialect if arrival.place is not None else None
+        body = dialect.error_body(error, arrival.opening.exchange_id) if dialect is not None else error.message.encode()
         kind = b"application/json" if dialect is not None else b"text/plain"
         with suppress(SocketClosed):
-            await client.refuse(error.status, [(b"content-type", kind), *error.headers], body)
-        await self._record(request, place, opening, Forwarded(ending, error.status, error=error))
+            await arrival.client.refuse(error.status, [(b"content-type", kind), *error.headers], body)
+        await self._record(arrival, Forwarded(ending, error.status, error=error))
 
-    async def _record(self, request: Request, place: Place | None, opening: Opening, forwarded: Forwarded) -> None:
-        await self.gateway.close(opening, request, Reached(place), forwarded, None)
+    async def _record(self, arrival: Arrival, forwarded: Forwarded) -> None:
+        reached = Reached(arrival.place, legs=legs_of(arrival.tried))
+        await self.gateway.close(arrival.opening, arrival.request, reached, forwarded, None)
+
+
+def _takes_socket(deployment: Deployment, place: Place) -> bool:
+    """Whether a line can lead to a deployment: it has WebSockets of its own, or answers by HTTP what is posted."""
+    dialect = _name(place) or ""
+    posted = place.operation is not None and place.operation.method == "POST" and deployment.speaks(dialect)
+    return deployment.speaks_socket(dialect) or (posted and deployment.websocket)
 
 
 def _model_in(query: bytes) -> str | None:

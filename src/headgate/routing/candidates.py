@@ -4,7 +4,7 @@ Asked anew before each attempt, because by then more is known. A target that can
 target that cools down comes last. Nothing here looks at a clock or throws dice: both are passed in.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from math import inf, log
 
@@ -67,6 +67,12 @@ class Candidates(Struct):
         if free:
             return Candidate(min(free, key=lambda target: target.key in self.doubtful))  # stable: else the first
         return self._waited_for(now_ns) or self._last_resort([t for _, some in fresh for t in some])
+
+    def keep(self, fits: Callable[[Target], bool]) -> bool:
+        """Pass over the targets that do not fit; False if none does."""
+        kept = (Tier(tuple(filter(fits, tier.targets)), tier.choose) for tier in self.tiers)
+        self.tiers = [tier for tier in kept if tier.targets]
+        return bool(self.tiers)
 
     def take(self, target: Target, now_ns: int) -> None:
         """A target is tried now."""

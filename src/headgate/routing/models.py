@@ -1,9 +1,9 @@
 """Which deployment serves a model name.
 
-In this order: the X-Provider header; the operator's aliases; a prefix that names a deployment
-(`groq/llama-3.3-70b-versatile`); the name patterns of the configured providers; the catalogue; the fallback. Only
-deployments that speak the client's dialect are looked at. Where none is known to serve a name, the error tells the
-names that come nearest.
+In this order: the X-Provider header; the operator's aliases, whose targets `candidates.py` puts in order; a prefix that
+names a deployment (`groq/llama-3.3-70b-versatile`); the name patterns of the configured providers; the catalogue; the
+fallback. Only deployments that speak the client's dialect are looked at. Where none is known to serve a name, the error
+tells the names that come nearest.
 """
 
 from collections.abc import Iterable, Sequence
@@ -142,8 +142,6 @@ class Models:
             if model is None:
                 return Route(deployment, None)
             return self._all.at(deployment, model) if alias is None else self._target_at(alias, deployment, model)
-        if alias is not None and dialect is not None:
-            return _first_of(alias, dialect, among)
         names = self._names_of(dialect, among)
         if among and names is not None and not names.deployments:
             raise Forbidden(f"None of the providers that this key may use speaks {dialect}: {', '.join(among)}.")
@@ -256,17 +254,6 @@ class Models:
 
     def _configured(self) -> str:
         return ", ".join(deployment.name for deployment in self._all.deployments) or "none"
-
-
-def _first_of(alias: Alias, dialect: str, among: tuple[str, ...]) -> Route:
-    """The first of an alias's targets that may be used, where only one can be: for a socket."""
-    speaking = [target for target in alias.targets if target.deployment.speaks(dialect)]
-    allowed = [target for target in speaking if not among or target.deployment.name in among]
-    if not speaking:
-        raise BadRequest(f"None of the targets of the model '{alias.name}' speaks {dialect}.", param="model")
-    if not allowed:
-        raise Forbidden(f"This key may use no provider that serves the model '{alias.name}'.", param="model")
-    return Route(allowed[0].deployment, allowed[0].model)
 
 
 def _by_model(pairs: Iterable[tuple[str, Deployment]]) -> dict[str, list[Deployment]]:
