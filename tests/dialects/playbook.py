@@ -1,11 +1,13 @@
 """Short words for tests that tell a conversation: what an upstream says, and what is read from it."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import strategies as st
 from msgspec.structs import fields
 
@@ -71,6 +73,30 @@ def _as_bytes(payload: dict[str, Any] | bytes) -> bytes:
 def refuse(text: msgspec.Raw) -> Any:
     """A decoder that nothing fits."""
     raise ValueError(bytes(text))
+
+
+def both_ways(module: ModuleType, reads: Callable[[], Reading]) -> tuple[Reading, Reading]:
+    """A reading, and the same where no usage object fits the usual shape that a module decodes."""
+    with pytest.MonkeyPatch.context() as patch:
+        usual = reads()
+        patch.setattr(module, "USAGE", refuse)
+        return usual, reads()
+
+
+COUNTS = st.integers(0, 9)
+ODD: st.SearchStrategy[Any] = st.sampled_from([None, -1, 0.5, 2.0, "7", "flex", "\ud800", True, [], {}, 2**40, 10**30])
+
+
+def usages(always: Sequence[str], names: Sequence[str], objects: Sequence[str]) -> st.SearchStrategy[Any]:
+    """Usage objects, most of them usual: counts by these names, also in objects by these; and what is none."""
+    plain = st.dictionaries(st.sampled_from(names), COUNTS, max_size=4)
+    flat = plain | st.dictionaries(st.sampled_from(names), COUNTS | ODD, max_size=4)
+    return ODD | st.builds(
+        lambda *parts: {name: value for part in parts for name, value in part.items()},
+        st.fixed_dictionaries({}, optional=dict.fromkeys(always, COUNTS)),
+        flat,
+        st.dictionaries(st.sampled_from(objects), flat | ODD, max_size=3),
+    )
 
 
 def document(payload: Any) -> bytes:

@@ -1,5 +1,4 @@
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from headgate.dialects.registry import by_name
 from headgate.testing.corpus import Case
 from headgate.usage import Basis, Estimate, Reading
 from tests.dialects import expected
-from tests.dialects.playbook import CUTS, cut_at, data, document, read, refuse, replay, single_bytes
+from tests.dialects.playbook import CUTS, both_ways, cut_at, data, document, read, replay, single_bytes, usages
 
 DONE = b"[DONE]"
 
@@ -285,40 +284,23 @@ OBJECTS = (
     "prompt_tokens_details", "completion_tokens_details", "cached_tokens_details", "cache_write_tokens_details",
     "server_tool_use_details", "server_side_tool_usage_details", "cost_details",
 )  # fmt: skip
-COUNTS = st.integers(0, 9)
-ODD: st.SearchStrategy[Any] = st.sampled_from([None, -1, 0.5, 2.0, "7", "flex", "\ud800", True, [], {}, 2**40, 10**30])
-FLAT = st.dictionaries(st.sampled_from(NAMES), COUNTS | ODD, max_size=4)
-NESTED = st.dictionaries(st.sampled_from(NAMES), COUNTS, max_size=4) | FLAT | ODD
-USAGES = st.builds(
-    lambda *parts: {name: value for part in parts for name, value in part.items()},
-    st.fixed_dictionaries({}, optional={"prompt_tokens": COUNTS, "completion_tokens": COUNTS}),
-    st.dictionaries(st.sampled_from(NAMES), COUNTS, max_size=4) | FLAT,
-    st.dictionaries(st.sampled_from(OBJECTS), NESTED, max_size=3),
-)
+USAGES = usages(("prompt_tokens", "completion_tokens"), NAMES, OBJECTS)
 
 
-def both_ways(reads: Callable[[], Reading]) -> tuple[Reading, Reading]:
-    """A reading, and the same where no usage object fits the usual shape."""
-    with pytest.MonkeyPatch.context() as patch:
-        usual = reads()
-        patch.setattr(openai_choices, "_USAGE", refuse)
-        return usual, reads()
-
-
-@given(st.lists(USAGES | ODD, min_size=1, max_size=4), st.sampled_from(["usage", "x_groq", "choice"]), st.booleans())
-def test_usage_reads_the_same_in_one_step_and_member_by_member(usages: list[Any], place: str, ended: bool) -> None:
-    last = {"usage": usages[-1]}
+@given(st.lists(USAGES, min_size=1, max_size=4), st.sampled_from(["usage", "x_groq", "choice"]), st.booleans())
+def test_usage_reads_the_same_in_one_step_and_member_by_member(told: list[Any], place: str, ended: bool) -> None:
+    last = {"usage": told[-1]}
     more = {"usage": last, "x_groq": {"x_groq": last}, "choice": {"choices": [{"index": 0, **last}]}}[place]
-    stream = data(*(says("x", "stop", usage=usage) for usage in usages[:-1]), says(finish="stop") | more)
-    usual, exact = both_ways(lambda: read("openai.chat", [stream], ended=ended))
+    stream = data(*(says("x", "stop", usage=usage) for usage in told[:-1]), says(finish="stop") | more)
+    usual, exact = both_ways(openai_choices, lambda: read("openai.chat", [stream], ended=ended))
     assert usual == exact
-    usual, exact = both_ways(lambda: read("openai.chat", [document(says("x") | last)]))
+    usual, exact = both_ways(openai_choices, lambda: read("openai.chat", [document(says("x") | last)]))
     assert usual == exact
 
 
 @pytest.mark.parametrize("case", expected.cases("openai.chat", "mistral", "openai.completions"), ids=expected.name)
 def test_a_recording_reads_the_same_in_one_step_and_member_by_member(case: Case) -> None:
-    usual, exact = both_ways(lambda: replay(case, [case.body]))
+    usual, exact = both_ways(openai_choices, lambda: replay(case, [case.body]))
     assert usual == exact
 
 

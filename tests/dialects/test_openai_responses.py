@@ -3,14 +3,28 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from headgate.dialects import openai_responses
 from headgate.dialects.base import Ask, Metering
 from headgate.dialects.openai_responses import DIALECT
 from headgate.errors import BadRequest, UpstreamCut
 from headgate.testing.corpus import Case
 from headgate.usage import Basis, Leg, Reading, Usage
 from tests.dialects import expected
-from tests.dialects.playbook import CUTS, asked, cut_at, data, document, events, read, replay, single_bytes
+from tests.dialects.playbook import (
+    CUTS,
+    asked,
+    both_ways,
+    cut_at,
+    data,
+    document,
+    events,
+    read,
+    replay,
+    single_bytes,
+    usages,
+)
 
 CASES = expected.cases("openai.responses")
 VERBATIM_STREAMS = [case for case in CASES if case.verbatim and case.framing == "sse"]
@@ -288,6 +302,39 @@ def test_usage_in_every_spelling(answer: dict[str, Any], usage: Usage, anomalies
     ):
         assert reading.usage == usage
         assert reading.anomalies == anomalies
+
+
+NAMES = (
+    "input_tokens", "output_tokens", "total_tokens", "cached_tokens", "cache_read_input_tokens", "cache_write_tokens",
+    "cache_creation_input_tokens", "audio_tokens", "image_tokens", "reasoning_tokens", "ttl_5m_tokens",
+    "web_search_requests", "x_search_calls", "cost", "cost_in_usd_ticks", "is_byok", "upstream_inference_cost",
+    "anything_else",
+)  # fmt: skip
+OBJECTS = (
+    "input_tokens_details", "output_tokens_details", "cached_tokens_details", "cache_write_tokens_details",
+    "server_tool_use_details", "server_side_tool_usage_details", "cost_details",
+)  # fmt: skip
+TOOL_USAGE: list[Any] = [{}, None, {"web_search": {"num_requests": 2}}, {"image_gen": {"output_tokens": 3}}]
+
+
+@given(
+    st.lists(usages(("input_tokens", "output_tokens"), NAMES, OBJECTS), min_size=1, max_size=3),
+    st.sampled_from(TOOL_USAGE),
+    st.booleans(),
+)
+def test_usage_reads_the_same_in_one_step_and_member_by_member(told: list[Any], tools: Any, ended: bool) -> None:
+    stream = events(*(event("completed", response=response(usage=usage, tool_usage=tools)) for usage in told))
+    usual, exact = both_ways(openai_responses, lambda: read("openai.responses", [stream], ended=ended))
+    assert usual == exact
+    whole = document(response(usage=told[-1]))
+    usual, exact = both_ways(openai_responses, lambda: read("openai.responses", [whole]))
+    assert usual == exact
+
+
+@pytest.mark.parametrize("case", CASES, ids=expected.name)
+def test_a_recording_reads_the_same_in_one_step_and_member_by_member(case: Case) -> None:
+    usual, exact = both_ways(openai_responses, lambda: replay(case, [case.body]))
+    assert usual == exact
 
 
 def test_operations_and_what_they_mean_for_the_books() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from headgate.dialects.anthropic_wire import message_usage
+from headgate.dialects.anthropic_usage import message_usage
 from headgate.dialects.cohere import cohere_usage
 from headgate.dialects.openai_wire import completion_usage, response_usage
 from headgate.dialects.reading import Anomalies

@@ -30,6 +30,7 @@
     multipart.py            the few fields that are read out of a form
     json_lines.py           which bodies are JSON lines
     anthropic_wire.py       what carries Anthropic's messages reads: usage, events, whole answers
+    anthropic_usage.py      what the usage of those says
     anthropic_messages.py   POST /messages
     google_wire.py          what Google's APIs share: Gemini's usage, framings, errors
     google_generate.py      generateContent and its like at AI Studio's paths

@@ -5,7 +5,8 @@ A result's line is `{"custom_id", "result": {"type": "succeeded", "message": {..
 
 import msgspec
 
-from headgate.dialects.anthropic_wire import MessagesDialect, message_usage
+from headgate.dialects.anthropic_usage import message_usage
+from headgate.dialects.anthropic_wire import MessagesDialect
 from headgate.dialects.base import Metering, Operation, Tally
 from headgate.dialects.batch_results import Batches, BatchTally, Result
 from headgate.dialects.reading import Anomalies, Shape, parsed

@@ -4,40 +4,24 @@ No dialect itself: the Messages API, Vertex and Bedrock's InvokeModel all carry 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import msgspec
-from msgspec.structs import replace
 
+from headgate.dialects.anthropic_usage import USAGE, MessageUsage, fallback_model, usage_of
 from headgate.dialects.asking import Wanted, largest, raw_bytes, read_request, rows, runs_tools
 from headgate.dialects.attachments import with_attachments
 from headgate.dialects.base import Ask, Dialect, Tally
-from headgate.dialects.reading import (
-    Anomalies,
-    Counts,
-    Seen,
-    Shape,
-    check_parts,
-    error_text,
-    merge,
-    parsed,
-    size,
-    split_of,
-    string,
-    text,
-)
+from headgate.dialects.reading import Anomalies, Seen, Shape, Snapshot, error_text, parsed, size, string, text
 from headgate.errors import HeadgateError
 from headgate.framing.base import Frame
-from headgate.usage import Leg, Reading, Usage
+from headgate.usage import Reading
 
 _IGNORED = frozenset({b"ping", b"content_block_stop"})
 _KNOWN = frozenset(
     {b"message_start", b"content_block_start", b"content_block_delta", b"message_delta", b"message_stop"}
 )
-_BESIDE_TOTALS = frozenset({"compaction", "advisor_message"})
-"""Iterations that the top-level usage leaves out (recordings; facts/wire.md section 4)."""
-_IN_TOTALS = frozenset({"message", "fallback_message"})
 
 
 class _Typed(msgspec.Struct, gc=False):
@@ -83,7 +67,7 @@ class MessagesTally(Tally):
 
     def __init__(self) -> None:
         self._seen = Seen()
-        self._usage: Mapping[str, Any] = {}
+        self._usage = Snapshot(USAGE)
         self._output_known = False
         """The output count is more than message_start's placeholder."""
 
@@ -119,7 +103,7 @@ class MessagesTally(Tally):
             self._take_message(event.message)
             self._output_known = False
         if event.usage:
-            self._take_usage(parsed(event.usage))
+            self._take_usage(event.usage)
         if is_error or event.error:
             self._take_error(event.error, told=is_error)
 
@@ -147,24 +131,34 @@ class MessagesTally(Tally):
         seen.model = message.model or seen.model
         seen.finish_reason = message.stop_reason or seen.finish_reason
         seen.delivered += sum(_block_size(block) for block in message.content or ())
-        self._take_usage(parsed(message.usage))
+        self._take_usage(message.usage)
 
     def _begin_anew(self) -> None:
         """Another message in the same body: the reading is the last one's, as the usage of a body is."""
-        self._usage = {}
+        self._usage = Snapshot(USAGE)
         self._output_known = False
         self._seen.terminal = self._seen.finish_reason = None
         self._seen.anomalies["several_messages"] += 1
 
-    def _take_usage(self, new: Any) -> None:
+    def _take_usage(self, usage: Any) -> None:
         """Lay a snapshot over the one before. Some services send an input of 0 last: the count before it stands."""
-        if not isinstance(new, dict):
-            return
-        if self._usage.get("input_tokens") and new.get("input_tokens") == 0:
+        new = self._usage.read(usage)
+        if isinstance(new, MessageUsage):
+            if new.input_tokens == 0 and self._dropped():
+                new.input_tokens = None
+            self._output_known = True
+        elif isinstance(new, dict):
+            if new.get("input_tokens") == 0 and self._dropped():
+                new = new | {"input_tokens": None}
+            self._output_known = self._output_known or new.get("output_tokens") is not None
+        self._usage.lay(new)
+
+    def _dropped(self) -> bool:
+        """Whether there was an input before one of 0."""
+        dropped = bool(self._usage.get("input_tokens"))
+        if dropped:
             self._seen.anomalies["input_dropped_to_zero"] += 1
-            new = new | {"input_tokens": None}
-        self._usage = merge(self._usage, new)
-        self._output_known = self._output_known or new.get("output_tokens") is not None
+        return dropped
 
     @property
     def over(self) -> bool:
@@ -173,19 +167,16 @@ class MessagesTally(Tally):
 
     def reading(self, *, ended: bool) -> Reading:
         """What has been seen. Without a message_delta the output is unknown: message_start's is a placeholder."""
-        seen, raw = self._seen, self._usage
-        anomalies = Anomalies()
-        if raw and not self._output_known:
-            if seen.terminal is None:
-                raw = {key: value for key, value in raw.items() if not key.startswith("output_tokens")}
-            else:
-                anomalies["output_from_message_start"] += 1
-        seen.service_tier = text(raw.get("service_tier"))
-        seen.terms = {name: told for name in ("speed", "inference_geo") if (told := text(raw.get(name))) is not None}
-        seen.model = _fallback_model(raw) or seen.model
+        seen, usage, anomalies = self._seen, self._usage, Anomalies()
+        output_counts = self._output_known or seen.terminal is not None
+        if usage.said and output_counts and not self._output_known:
+            anomalies["output_from_message_start"] += 1
+        seen.service_tier = text(usage.get("service_tier"))
+        seen.terms = {name: told for name in ("speed", "inference_geo") if (told := text(usage.get(name))) is not None}
+        seen.model = fallback_model(usage.get("iterations")) or seen.model
         ended_well = seen.finish_reason is not None or (ended and seen.error is None)
         final = seen.terminal is not None or (self._output_known and ended_well)
-        return seen.reading(message_usage(raw, anomalies), anomalies, final=final)
+        return seen.reading(usage_of(usage, anomalies, output_counts=output_counts), anomalies, final=final)
 
 
 def _block_size(block: _Block) -> int:
@@ -202,52 +193,6 @@ def _block_size(block: _Block) -> int:
     if block.content:
         told += size(string(block.content))
     return told
-
-
-def _fallback_model(raw: Mapping[str, Any]) -> str | None:
-    """The model that answered in place of the one asked for, where iterations tell of one."""
-    rows = (row for row in _iterations(raw) if row.get("type") == "fallback_message")
-    return next((model for row in rows if (model := text(row.get("model"))) is not None), None)
-
-
-def _iterations(raw: Mapping[str, Any]) -> list[dict[str, Any]]:
-    rows = raw.get("iterations")
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-
-
-def message_usage(raw: Mapping[str, Any], anomalies: Anomalies) -> Usage:
-    """A message's usage. On the wire the three kinds of input are disjoint; here they are summed (facts/wire.md 10b).
-
-    Iterations that the totals leave out become legs, each with the model that its row names.
-    """
-    usage = _tokens(raw, anomalies)
-    legs: list[Leg] = []
-    for row in _iterations(raw):
-        kind = text(row.get("type")) or "unnamed"
-        if kind in _BESIDE_TOTALS:
-            legs.append(Leg(kind, text(row.get("model")), _tokens(row, anomalies)))
-        elif kind not in _IN_TOTALS:
-            anomalies["unknown_iteration"] += 1
-    return replace(usage, legs=tuple(legs))
-
-
-def _tokens(raw: Mapping[str, Any], anomalies: Anomalies) -> Usage:
-    counts = Counts(raw, anomalies)
-    fresh, read, written = (counts.get(f"{kind}input_tokens") for kind in ("", "cache_read_", "cache_creation_"))
-    named = counts.named("cache_creation", suffix="_input_tokens")
-    parts = {name.removeprefix("ephemeral_"): n for name, n in named.items()}
-    if written is None and parts:
-        written = sum(parts.values())
-    usage = Usage(
-        input_tokens=None if fresh is None else fresh + (read or 0) + (written or 0),
-        cache_read_tokens=read,
-        cache_write_tokens=written,
-        cache_write_tokens_by_ttl=split_of(written, parts, anomalies),
-        output_tokens=counts.get("output_tokens"),
-        reasoning_tokens=counts.get("output_tokens_details", "thinking_tokens"),
-        tool_calls=counts.named("server_tool_use", suffix="_requests") or None,
-    )
-    return check_parts(usage, anomalies)
 
 
 _TYPES = {

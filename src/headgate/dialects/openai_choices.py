@@ -85,7 +85,7 @@ class _Chunk(msgspec.Struct, gc=False):
 
 
 _CHUNK = Shape(_Chunk)
-_USAGE = msgspec.json.Decoder(CompletionUsage).decode
+USAGE = msgspec.json.Decoder(CompletionUsage).decode
 _COUNTED_IN_HEADERS = {b"fireworks-prompt-tokens": "prompt_tokens", b"fireworks-cached-prompt-tokens": "cached_tokens"}
 """Fireworks tells them before the body (facts/stream_cases.md 2.16), which wins where it tells them too."""
 _MOST_CHOICES = 128
@@ -101,8 +101,8 @@ class ChoicesTally(Tally):
 
     def __init__(self) -> None:
         self._seen = Seen()
-        self._usage = Snapshot(_USAGE)
-        self._inner_usage = Snapshot(_USAGE)
+        self._usage = Snapshot(USAGE)
+        self._inner_usage = Snapshot(USAGE)
         """From inside a choice or `x_groq`: counts only where there is none at the top level."""
         self._running: dict[int | None, bool] = {}
         """By choice: whether it is still being generated."""
@@ -191,12 +191,11 @@ class ChoicesTally(Tally):
         snapshot = self._usage if self._usage.said else self._inner_usage
         usual = snapshot.usual
         if usual is not None and not self._headers:
-            usage, tier = usual_completion_usage(usual, anomalies), usual.service_tier
+            usage = usual_completion_usage(usual, anomalies)
         else:
             raw = snapshot.members
-            tier = raw.get("service_tier")
             usage = completion_usage(merge(self._headers, raw), anomalies) if raw else Usage()
-        seen.service_tier = seen.service_tier or text(tier)
+        seen.service_tier = seen.service_tier or text(snapshot.get("service_tier"))
         whole = seen.terminal is not None or (ended and seen.error is None)
         return seen.reading(usage, anomalies, final=whole or self._usage_is_final)
 

@@ -11,8 +11,8 @@ from headgate.dialects.attachments import with_attachments
 from headgate.dialects.base import Ask, Metering, Operation, Tally
 from headgate.dialects.conversation import Conversation, SocketDialect
 from headgate.dialects.openai_responses_socket import ResponsesConversation
-from headgate.dialects.openai_wire import OpenAIDialect, response_usage
-from headgate.dialects.reading import Anomalies, Seen, Shape, error_text, merge, parsed, size, text
+from headgate.dialects.openai_wire import OpenAIDialect, ResponseUsage, response_usage, usual_response_usage
+from headgate.dialects.reading import Anomalies, Seen, Shape, Snapshot, error_text, merge, parsed, size, text
 from headgate.errors import HeadgateError
 from headgate.framing.base import Frame
 from headgate.usage import Reading
@@ -95,13 +95,15 @@ class _Event(msgspec.Struct, gc=False):
 
 _TYPED, _DELTA, _ADDED, _RESPONSE, _EVENT = Shape(_Typed), Shape(_Delta), Shape(_Added), Shape(_Response), Shape(_Event)
 
+USAGE = msgspec.json.Decoder(ResponseUsage).decode
+
 
 class ResponsesTally(Tally):
     """Reads a response. Its usage stands in the terminal event, whichever that is, and in every later copy of it."""
 
     def __init__(self) -> None:
         self._seen = Seen()
-        self._usage: Mapping[str, Any] = {}
+        self._usage = Snapshot(USAGE)
         self._tool_usage: Mapping[str, Any] = {}
         self._image_model: str | None = None
 
@@ -178,7 +180,7 @@ class ResponsesTally(Tally):
         for tool in response.tools or ():
             if tool.type == "image_generation":
                 self._image_model = tool.model
-        self._usage = merge(self._usage, parsed(response.usage))
+        self._usage.lay(self._usage.read(response.usage))
         self._tool_usage = merge(self._tool_usage, parsed(response.tool_usage))
         if error := parsed(response.error):
             seen.error = error_text(error, parsed(response.code))
@@ -192,7 +194,11 @@ class ResponsesTally(Tally):
         """What has been seen."""
         seen = self._seen
         anomalies = Anomalies()
-        usage = response_usage(self._usage, self._tool_usage, self._image_model, anomalies)
+        usual = self._usage.usual
+        if usual is not None and not self._tool_usage:
+            usage = usual_response_usage(usual, anomalies)
+        else:
+            usage = response_usage(self._usage.members, self._tool_usage, self._image_model, anomalies)
         return seen.reading(usage, anomalies, final=seen.terminal is not None or (ended and seen.error is None))
 
 

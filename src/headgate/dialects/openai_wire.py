@@ -197,14 +197,66 @@ def _amount(value: Any) -> Decimal | None:
     return dollars if dollars.is_finite() and dollars.adjusted() < 20 else None
 
 
+class _InputDetails(msgspec.Struct, gc=False):
+    cached_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
+    cache_creation_input_tokens: Count | None = None
+    cached_tokens_details: None = None
+    cache_write_tokens_details: None = None
+
+
+class _OutputDetails(msgspec.Struct, gc=False):
+    reasoning_tokens: Count | None = None
+
+
+class ResponseUsage(msgspec.Struct, gc=False):
+    """The usual shape of what `response_usage` reads."""
+
+    input_tokens: Count
+    output_tokens: Count | None = None
+    total_tokens: Count | None = None
+    input_tokens_details: _InputDetails | None = None
+    output_tokens_details: _OutputDetails | None = None
+    server_tool_use_details: None = None
+    server_side_tool_usage_details: None = None
+    cost: None = None
+    cost_in_usd_ticks: None = None
+    cost_details: None = None
+    is_byok: None = None
+
+
+_NO_INPUT_DETAILS, _NO_OUTPUT_DETAILS = _InputDetails(), _OutputDetails()
+
+
+def usual_response_usage(told: ResponseUsage, anomalies: Anomalies) -> Usage:
+    """The same as `response_usage` of the same members, where there is no `tool_usage` beside them."""
+    given = told.input_tokens_details or _NO_INPUT_DETAILS
+    made = told.output_tokens_details or _NO_OUTPUT_DETAILS
+    read, written = given.cached_tokens, given.cache_write_tokens
+    _check_total(told.input_tokens, told.output_tokens, told.total_tokens, anomalies)
+    usage = Usage(
+        input_tokens=told.input_tokens,
+        cache_read_tokens=given.cache_read_input_tokens if read is None else read,
+        cache_write_tokens=given.cache_creation_input_tokens if written is None else written,
+        output_tokens=told.output_tokens,
+        reasoning_tokens=made.reasoning_tokens,
+    )
+    return check_parts(usage, anomalies)
+
+
+def _check_total(given: int | None, made: int | None, total: int | None, anomalies: Anomalies) -> None:
+    if given is not None and made is not None and total is not None and given + made != total:
+        anomalies["total_mismatch"] += 1
+
+
 def response_usage(
     raw: Mapping[str, Any], tool_usage: Mapping[str, Any], image_model: str | None, anomalies: Anomalies
 ) -> Usage:
     """A response's `usage`, details being parts of totals, and its `tool_usage`, which is beside it."""
     counts = Counts(raw, anomalies)
     given, made, total = counts.get("input_tokens"), counts.get("output_tokens"), counts.get("total_tokens")
-    if given is not None and made is not None and total is not None and given + made != total:
-        anomalies["total_mismatch"] += 1
+    _check_total(given, made, total, anomalies)
     written = counts.first(
         ("input_tokens_details", "cache_write_tokens"), ("input_tokens_details", "cache_creation_input_tokens")
     )

@@ -199,6 +199,10 @@ class Snapshot(Generic[S]):
         """All that was said and may be read, member by member."""
         return self._members if self.usual is None else members_of(self.usual)
 
+    def get(self, name: str) -> Any:
+        """A member that the Struct has too; None where it was not said."""
+        return self._members.get(name) if self.usual is None else getattr(self.usual, name)
+
     @property
     def said(self) -> bool:
         """Whether anything was."""
