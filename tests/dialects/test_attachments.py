@@ -4,8 +4,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from headgate.dialects import attachments
 from headgate.dialects.attachments import MOST_COMMAS, PICTURE_TOKENS, with_attachments
 from headgate.dialects.base import Ask
 
@@ -122,6 +125,50 @@ def test_what_only_a_lenient_parser_reads_is_read() -> None:
 
 def test_a_text_that_would_take_too_much_memory_is_not_looked_at() -> None:
     assert found(b"[" + b"{}," * (MOST_COMMAS + 1) + b'{"content":{}}]') == (0, 0, True)
+
+
+WORDS = (
+    "role", "content", "type", "text", "parts", "source", "data", "uri", "url", "image", "image_url", "images",
+    "file_id", "audio", "document", "video", "inlineData", "mimeType", "fileData", "bytes", "cache_control", "ttl",
+    "name", "id", "ephemeral", "input_text", "input_image", "message", "output", "tool_calls",
+)  # fmt: skip
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 9) | st.sampled_from(WORDS),
+    lambda kids: st.lists(kids, max_size=3) | st.dictionaries(st.sampled_from(WORDS), kids, max_size=4),
+)
+MESSAGE = st.dictionaries(
+    st.sampled_from(("role", "content", "name", "type", "tool_calls", "tool_call_id")), ANYTHING, max_size=4
+)
+
+
+@given(st.lists(MESSAGE, max_size=3) | ANYTHING)
+def test_a_glance_and_a_close_look_find_the_same(messages: Any) -> None:
+    """Whatever the first glance takes for text, in that the others find nothing else."""
+    raw = msgspec.Raw(json.dumps(messages).encode())
+    ask = with_attachments(Ask(input_bytes=99), raw)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attachments, "_TEXTS_BYTES", 0)
+        assert with_attachments(Ask(input_bytes=99), raw) == ask
+
+
+TEXTS: list[Any] = [
+    "Hi",
+    [],
+    [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": None, "name": "a"}],
+    [{"role": "assistant", "tool_calls": [{"id": "c"}]}, {"role": "tool", "tool_call_id": "c", "content": "a"}],
+    [{"role": "user", "content": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]}],
+    [{"role": "user", "content": [{"type": "input_text", "text": "a"}]}],
+]
+
+
+@pytest.mark.parametrize("messages", TEXTS, ids=repr)
+def test_what_most_requests_hold_is_known_in_one_step(messages: Any) -> None:
+    assert attachments._are_plain(msgspec.Raw(json.dumps(messages).encode()))
+
+
+@pytest.mark.parametrize("kind", [{}, [], ["image"], 5, None, True])
+def test_a_type_of_another_kind_is_none(kind: Any) -> None:
+    assert found([{"content": [{"type": kind, "source": {}}]}]) == (0, 0, False)
 
 
 def test_a_part_with_text_and_a_file_is_no_text() -> None:

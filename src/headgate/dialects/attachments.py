@@ -6,7 +6,7 @@ what it does not know is looked at closely.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -58,6 +58,30 @@ class _Message(msgspec.Struct, forbid_unknown_fields=True):
     encrypted_content: msgspec.Raw = msgspec.Raw()
 
 
+class _CacheControl(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    type: Literal["ephemeral"]
+    ttl: str | None = None
+
+
+class _TextPart(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    text: str
+    type: Literal["text", "input_text", "output_text"] = "text"
+    cache_control: _CacheControl | None = None
+
+
+class _TextMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """What most messages are: in these members there is no place for anything but text, and calls of tools."""
+
+    role: str | None = None
+    content: str | list[_TextPart] | None = None
+    name: str | None = None
+    tool_calls: msgspec.Raw = msgspec.Raw()
+    tool_call_id: str | None = None
+
+
+_TEXTS = msgspec.json.Decoder(str | list[_TextMessage])
+_TEXTS_BYTES = 64 * 1024
+"""Bytes up to which a prompt is decoded to be seen as text. One that is longer is only passed over."""
 _MESSAGES = msgspec.json.Decoder(list[_Message])
 _PARTS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
@@ -86,6 +110,21 @@ def _only_text(messages: Any) -> bool:
     """True if a glance shows that there is nothing but text; what it does not know is none."""
     if not isinstance(messages, msgspec.Raw):
         return False
+    return _are_plain(messages) or _seem_text(messages)
+
+
+def _are_plain(messages: msgspec.Raw) -> bool:
+    """True if all of the messages are of the shape that most have; one step tells."""
+    if memoryview(messages).nbytes > _TEXTS_BYTES:
+        return False
+    try:
+        _TEXTS.decode(messages)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _seem_text(messages: msgspec.Raw) -> bool:
     start = bytes(memoryview(messages)[:1])
     if start == b'"':
         return True
@@ -189,7 +228,7 @@ class _Found:
             return
         if kind == "image":
             self._picture(source.get("data"))
-        elif kind in {"document", "video"}:
+        elif kind in ("document", "video"):
             self.elsewhere = self.elsewhere or source.get("type") not in {"text", "content"}
         elif kind == "audio":
             self.elsewhere = self.elsewhere or "uri" in source
