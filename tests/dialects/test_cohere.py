@@ -158,6 +158,7 @@ def test_what_an_ask_takes_from_a_request() -> None:
 def test_errors_in_its_own_shape(error: HeadgateError, kind: str) -> None:
     assert json.loads(DIALECT.error_body(error, "ex_1")) == {"id": "ex_1", "message": "no"}
     assert read("cohere", [DIALECT.error_frame(error, "ex_1")]).in_stream_error == f"{kind}: no"
+    assert read("cohere", [DIALECT.error_piece(error, "ex_1") + b"\n"]).in_stream_error == "no"
 
 
 def test_lines_under_the_name_of_a_document_are_read() -> None:

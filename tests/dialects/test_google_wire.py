@@ -337,6 +337,12 @@ def test_errors_in_googles_own_shape(error: Any, code: int, status: str) -> None
     frame = DIALECT.error_frame(error, "ex_1")
     assert read(data(says("a")) + frame).in_stream_error == f"{status}: no"
     assert json.loads(frame.removeprefix(b"data: ")) == told
+    meter = DIALECT.meter(Answer(200, "application/json"))
+    meter.feed(b"[" + json.dumps(says("a")).encode())
+    last = meter.last(DIALECT.error_piece(error, "ex_1"))
+    assert last is not None
+    meter.feed(last)
+    assert meter.finish(ended=True).in_stream_error == f"{status}: no"
 
 
 HELPED = {"has_tools": True, "stored_context": True, "unbounded": "server_tools"}

@@ -123,3 +123,6 @@ STREAMS: Mapping[str, Stream] = {dialect: _shortest(dialect, wire) for dialect, 
 
 ARRAY = _shortest("google.generate_content", "google.generate_content", "json-array")
 """Gemini's stream without `alt=sse`: a JSON array."""
+
+LINES = _shortest("cohere", "cohere", "ndjson")
+"""Cohere's stream of its first version: JSON lines."""

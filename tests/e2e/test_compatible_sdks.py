@@ -23,7 +23,7 @@ from mistralai.client import Mistral
 from headgate.records import Ending
 from headgate.testing import corpus
 from headgate.testing.corpus import Case
-from headgate.testing.upstream import Coding, ScriptedUpstream, response
+from headgate.testing.upstream import Close, Coding, ScriptedUpstream, chunk, head, response
 from headgate.usage import Basis
 from tests.dialects import expected
 from tests.e2e.running import CREDENTIAL, Running, running_gateway
@@ -219,6 +219,22 @@ async def test_the_sdk_and_the_record_say_the_same(name: str, stage: Stage) -> N
     assert CREDENTIAL.encode() in {value.removeprefix(b"Bearer ") for _, value in asked.headers}
     assert b"a-client" not in b"".join(value for _, value in asked.headers)
     assert record.bytes_in == len(case.body)
+
+
+async def test_coheres_first_version_is_told_of_a_break_between_two_lines(stage: Stage) -> None:
+    """Its SDK has the texts that came, and then an end with the reason ERROR."""
+    texts = [json.dumps({"event_type": "text-generation", "text": text}).encode() + b"\n" for text in ("a", "b")]
+    stage.upstream.handler = lambda _: [head(content_type="application/stream+json"), *map(chunk, texts), Close()]
+
+    def talk() -> list[Any]:
+        with httpx.Client() as http:
+            client = cohere.Client("a-client", base_url=stage.gateway.url, httpx_client=http)
+            return list(client.chat_stream(model="command-r", message="Hi"))
+
+    *events, end = await asyncio.to_thread(talk)
+    assert [event.text for event in events] == ["a", "b"]
+    assert (end.event_type, end.finish_reason, end.response.text) == ("stream-end", "ERROR", "")
+    assert "broke off" in end.error
 
 
 @pytest.mark.parametrize(("version", "asked"), [("2024-06-01", False), ("2024-10-21", True)])

@@ -5,7 +5,9 @@ it has the whole answer. Never does a part look like the whole.
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import NamedTuple
 
 import pytest
@@ -33,7 +35,7 @@ from headgate.testing.upstream import (
 from headgate.usage import Reading
 from tests.e2e.raw import RawClient
 from tests.e2e.running import Running, running_gateway
-from tests.e2e.streams import ARRAY, STREAMS, Stream
+from tests.e2e.streams import ARRAY, LINES, STREAMS, Stream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -100,7 +102,7 @@ async def cut(stage: Stage, stream: Stream, at: int, then: list[Step], coding: C
 
     def script(_: Received) -> Script:
         return [
-            head(content_type=stream.case.content_type, coding=coding),
+            head(content_type=stream.case.content_type, coding=coding, length=len(stream.case.body)),
             *([send(before)] if before else []), WaitFor(seen), *then,
         ]  # fmt: skip
 
@@ -158,10 +160,57 @@ async def test_a_stream_that_ends_before_its_end_is_told(stage: Stage, dialect: 
             assert was[:3] == (stream.case.body[:at] + told, True, Ending.INCOMPLETE), at
 
 
-async def test_an_array_that_breaks_off_stays_open(stage: Stage) -> None:
-    """Google's stream without `alt=sse`: no client takes an array without its bracket for a whole one."""
+def told_in_array(before: bytes, exchange_id: str, error: UpstreamCut = BROKEN) -> bytes:
+    """What makes an array of what came, by the standard parser: one more element and the bracket; or nothing does."""
+    piece = ARRAY.dialect.error_piece(error, exchange_id)
+    for end in (piece + b"]", b"," + piece + b"]"):
+        with suppress(ValueError):
+            if json.loads(before + end)[-1] == json.loads(piece):
+                return end
+    return b""
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_an_array_that_breaks_off_is_told_between_its_elements(stage: Stage, way: str) -> None:
+    """Google's stream without `alt=sse`. No client takes an array without its bracket for a whole one."""
+    ends = []
     for at in (*boundaries(ARRAY), *inside(ARRAY)):
-        was = await cut(stage, ARRAY, at, WAYS["close"])
-        complete = read_up_to(ARRAY, at).terminal_evidence is not None
-        assert (was.body, was.complete) == (ARRAY.case.body[:at], False), at
-        assert was.ending is (Ending.COMPLETE if complete else Ending.UPSTREAM_CUT), at
+        was, before = await cut(stage, ARRAY, at, WAYS[way]), ARRAY.case.body[:at]
+        told = told_in_array(before, was.exchange_id)
+        assert was[:3] == (before + told, bool(told), Ending.UPSTREAM_CUT), at
+        ends.append(told[:1])
+    assert {b"", b","} <= set(ends)
+
+
+async def test_an_array_that_ends_before_its_end_is_told(stage: Stage) -> None:
+    """One with a finish reason may be a whole one that lacks its bracket: it ends as it came."""
+    for at in boundaries(ARRAY)[1:]:
+        was, before = await cut(stage, ARRAY, at, [LAST_CHUNK]), ARRAY.case.body[:at]
+        finished = read_up_to(ARRAY, at).finish_reason is not None
+        told = b"" if finished else told_in_array(before, was.exchange_id, STOPPED)
+        assert was[:3] == (before + told, True, Ending.INCOMPLETE), at
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_json_lines_that_break_off_are_told_between_them(stage: Stage, way: str) -> None:
+    for at in (*boundaries(LINES), *inside(LINES)):
+        was, before = await cut(stage, LINES, at, WAYS[way]), LINES.case.body[:at]
+        between = not before or before.endswith(b"\n")
+        told = LINES.dialect.error_piece(BROKEN, was.exchange_id) + b"\n" if between else b""
+        assert was[:3] == (before + told, between, Ending.UPSTREAM_CUT), at
+
+
+async def test_json_lines_that_end_before_their_end_are_told(stage: Stage) -> None:
+    for at in (*boundaries(LINES), *inside(LINES)):
+        was, before = await cut(stage, LINES, at, [LAST_CHUNK]), LINES.case.body[:at]
+        between = not before or before.endswith(b"\n")
+        told = LINES.dialect.error_piece(STOPPED, was.exchange_id) + b"\n" if between else b""
+        assert was[:3] == (before + told, between, Ending.INCOMPLETE), at
+
+
+@pytest.mark.parametrize("stream", [ARRAY, LINES, STREAMS["openai.chat"]], ids=["array", "lines", "events"])
+async def test_nothing_follows_in_an_answer_whose_length_was_told(stage: Stage, stream: Stream) -> None:
+    """The client counts bytes: more than were promised it would not read as this answer's."""
+    at = boundaries(stream)[1]
+    was = await cut(stage, stream, at, WAYS["close"], Coding.LENGTH)
+    assert was[:3] == (stream.case.body[:at], False, Ending.UPSTREAM_CUT)

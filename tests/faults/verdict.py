@@ -8,7 +8,7 @@ from math import floor
 
 from headgate import errors
 from headgate.dialects import registry as dialects
-from headgate.dialects.base import Answer
+from headgate.dialects.base import Answer, Dialect
 from headgate.errors import HeadgateError
 from headgate.ledger.entries import Entry, EntryKind
 from headgate.records import Ending, Record, Settled
@@ -84,8 +84,16 @@ def _the_client_was_told_the_truth(outcome: Played, message: Message, records: d
         assert not message.complete or any(told in text for text in _texts(json.loads(message.body)))
         return
     assert record.dialect is not None
-    frame = dialects.by_name(record.dialect).error_frame(_error(record.error), exchange_id)
-    assert any(_follows(body, frame, message) for body in sent), (record, message, outcome.said)
+    ends = _ends(dialects.by_name(record.dialect), _error(record.error), exchange_id)
+    assert any(_follows(body, end, message) for body in sent for end in ends), (record, message, outcome.said)
+
+
+def _ends(dialect: Dialect, error: HeadgateError, exchange_id: str) -> list[bytes]:
+    """The error as it may end a stream: a frame; or where a dialect has them, a line, or an element and a bracket."""
+    frame, piece = dialect.error_frame(error, exchange_id), dialect.error_piece(error, exchange_id)
+    if dialect.other_stream_type is None:
+        return [frame]
+    return [frame, piece + b"\n", piece + b"]", b"," + piece + b"]"]
 
 
 def _follows(sent: bytes, frame: bytes, message: Message) -> bool:

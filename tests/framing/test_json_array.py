@@ -203,3 +203,34 @@ def test_between_two_elements_it_rests() -> None:
         assert array.rests is rests, piece
     array.feed(b"{}]")
     assert not array.rests
+
+
+def test_between_two_elements_one_more_can_be_the_last() -> None:
+    """Where the standard parser can read the whole that this makes, and only there; however the bytes came."""
+    body = b' [ {"a":"],["}\n,\r\n{"b":[{}, [1]]},[] , "c\\"" ]\n'
+    by_byte = JsonArray()
+    found = 0
+    for at in range(len(body)):
+        at_once = JsonArray()
+        at_once.feed(body[:at])
+        expected = next((end for end in (b"9]", b",9]") if _is_json(body[:at] + end)), None)
+        assert at_once.last(b"9") == by_byte.last(b"9") == expected, body[:at]
+        found += expected is not None
+        by_byte.feed(body[at : at + 1])
+    assert found > 10
+
+
+def test_an_array_that_is_cut_within_an_element_has_no_other_last() -> None:
+    array = JsonArray()
+    array.feed(b'[{}, {"a"')
+    array.end()
+    assert array.last(b"{}") is None
+    assert JsonArray().last(b"{}") is None
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True

@@ -39,14 +39,13 @@ async def test_an_answer_that_has_begun_is_broken_off() -> None:
 async def test_failures_in_a_stream() -> None:
     for dialect, start in ((CHAT, b"data: "), (MESSAGES, b"event: error\n")):
         client = FakeClient(status=200)
-        await tell_failure(client, UpstreamCut("lost"), dialect, "ex_1", inband=True)
+        await tell_failure(client, dialect.error_frame(UpstreamCut("lost"), "ex_1"))
         assert client.body.startswith(start)
         assert client.body.endswith(b"\n\n")
         assert client.ended
 
 
 async def test_failures_where_nothing_can_be_added() -> None:
-    for inband, dialect in ((False, CHAT), (True, None)):
-        client = FakeClient(status=200)
-        await tell_failure(client, UpstreamCut("lost"), dialect, "ex_1", inband=inband)
-        assert (client.body, client.ended, client.aborted) == (b"", False, True)
+    client = FakeClient(status=200)
+    await tell_failure(client, None)
+    assert (client.body, client.ended, client.aborted) == (b"", False, True)

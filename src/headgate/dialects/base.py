@@ -19,6 +19,7 @@ from headgate.framing.base import Frame, Framing
 from headgate.framing.document import Document
 from headgate.framing.inflate import inflater
 from headgate.framing.json_array import JsonArray
+from headgate.framing.ndjson import JsonLines
 from headgate.framing.sse import ServerSentEvents
 from headgate.usage import Basis, Estimate, Reading
 
@@ -161,6 +162,8 @@ class Dialect(ABC):
     operations: tuple[Operation, ...]
     stream_type: str = _SSE
     """The content type of its streams: those that `error_frame` can be written into."""
+    other_stream_type: str | None = None
+    """Another content type that its streams may have, JSON lines or an array: those that `error_piece` fits into."""
     at_origin: bool = False
     """Its paths are whole, with their version, and hang at the server's root instead of a version root."""
 
@@ -179,6 +182,10 @@ class Dialect(ABC):
     @abstractmethod
     def error_frame(self, error: HeadgateError, exchange_id: str) -> bytes:
         """The error as it is told inside an event stream that has begun, whole frames, ready to write."""
+
+    def error_piece(self, error: HeadgateError, exchange_id: str) -> bytes:
+        """The error as a line, or an element of an array, of a stream of `other_stream_type`; without its end."""
+        return self.error_body(error, exchange_id)
 
     def keep_alive(self, content_type: str) -> bytes | None:
         """What means nothing between two frames of such a stream, and can be sent in a silence; None for nothing.
@@ -267,6 +274,18 @@ class Meter:
     def rests(self) -> bool:
         """True between two elements of an array, where white space means nothing."""
         return isinstance(self._framing, JsonArray) and self._framing.rests
+
+    def last(self, piece: bytes) -> bytes | None:
+        """A line or an element as the last of a body that has broken off, behind `finish`; None where none can follow.
+
+        Before the first byte of a body only a line can: of an array not even the bracket is there.
+        """
+        framing = self._framing
+        if framing is None and not self._head.strip(_SPACE):
+            framing = self._choose(piece)
+        if isinstance(framing, JsonArray):
+            return framing.last(piece)
+        return piece + b"\n" if isinstance(framing, JsonLines) and not framing.unterminated else None
 
     def so_far(self) -> Reading:
         """What the reading would be if nothing more came; may be asked at any time."""

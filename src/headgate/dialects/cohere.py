@@ -232,6 +232,7 @@ class Cohere(Dialect):
     """Cohere's API."""
 
     name = "cohere"
+    other_stream_type = "application/stream+json"
     at_origin = True
     operations = (
         Operation("chat", "POST", "/v2/chat"),
@@ -281,11 +282,18 @@ class Cohere(Dialect):
         return json.dumps({"id": exchange_id, "message": error.message}, ensure_ascii=False).encode()
 
     def error_frame(self, error: HeadgateError, exchange_id: str) -> bytes:
-        """The end of a v2 stream as it tells a failure (recordings). v1's lines are not broken off in-band."""
+        """The end of a v2 stream as it tells a failure (recordings)."""
         del exchange_id
         delta = {"finish_reason": "ERROR", "error": error.message, "error_type": error.code.upper()}
         told = json.dumps({"type": "message-end", "delta": delta}, ensure_ascii=False)
         return b"event: message-end\ndata: " + told.encode() + b"\n\n"
+
+    def error_piece(self, error: HeadgateError, exchange_id: str) -> bytes:
+        """The end of a v1 stream as it tells a failure: a reason, and the response that the SDK's type owes."""
+        del exchange_id
+        response = {"text": "", "finish_reason": "ERROR"}
+        told = {"is_finished": True, "event_type": "stream-end", "finish_reason": "ERROR", "response": response}
+        return json.dumps(told | {"error": error.message}, ensure_ascii=False).encode()
 
 
 def _has_things(request: _Request) -> bool:

@@ -290,6 +290,7 @@ class GoogleDialect(Dialect):
     """An API of Google's: whole paths, its framings, and how it tells errors."""
 
     at_origin = True
+    other_stream_type = "application/json"
 
     def framing(self, head: bytes, answer: Answer) -> Framing | None:
         """A stream is an array unless `alt=sse` was asked for; an error may stand in an array of one as well."""

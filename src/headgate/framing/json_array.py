@@ -26,7 +26,7 @@ class JsonArray:
     """
 
     __slots__ = (
-        "_bound", "_depth", "_escaped", "_held", "_in_array", "_in_string", "_within", "_within_oversize",
+        "_bound", "_depth", "_escaped", "_held", "_in_array", "_in_string", "_parted", "_within", "_within_oversize",
         "oversize", "unterminated",
     )  # fmt: skip
 
@@ -37,6 +37,8 @@ class JsonArray:
         self._held = bytearray()
         self._in_array = False
         """The outermost array is open."""
+        self._parted = True
+        """No element has come yet, or a comma has since the last."""
         self._within = False
         """An element has begun. Its kind is told by the next two: neither is set within a number or word."""
         self._depth = 0
@@ -52,6 +54,12 @@ class JsonArray:
     def rests(self) -> bool:
         """True between two elements, and before the first."""
         return self._in_array and not self._within
+
+    def last(self, element: bytes) -> bytes | None:
+        """One more element, and the end of the array, as they can follow what has come; None within an element."""
+        if not self.rests:
+            return None
+        return (b"" if self._parted else b",") + element + b"]"
 
     def feed(self, chunk: bytes) -> list[Frame]:
         """The elements that this chunk completes, in order. Never raises."""
@@ -88,7 +96,8 @@ class JsonArray:
 
     def _begin(self, chunk: bytes, at: int) -> tuple[int, int]:
         """Look for the next element. Where it starts, and where to scan on: behind its bracket or quote."""
-        at = _end_of(_BETWEEN, chunk, at)
+        between, at = at, _end_of(_BETWEEN, chunk, at)
+        self._parted = self._parted or chunk.find(b",", between, at) >= 0
         if at == len(chunk):
             return at, at
         first = chunk[at]
@@ -96,9 +105,9 @@ class JsonArray:
             self._in_array = False
             return at + 1, at + 1
         if first == _OPENING[0] and not self._in_array:
-            self._in_array = True
+            self._in_array = self._parted = True
             return at + 1, at + 1
-        self._within = True
+        self._within, self._parted = True, False
         self._depth = int(first in _OPENING)
         self._in_string = first == _QUOTE
         return at, at + (self._depth or self._in_string)

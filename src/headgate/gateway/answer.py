@@ -32,16 +32,14 @@ async def answer_error(client: Client, error: HeadgateError, dialect: Dialect | 
     return len(body)
 
 
-async def tell_failure(
-    client: Client, error: HeadgateError, dialect: Dialect | None, exchange_id: str, *, inband: bool
-) -> None:
-    """Tell a failure after the answer has begun: in the dialect's own in-stream form where a frame can follow.
+async def tell_failure(client: Client, told: bytes | None) -> None:
+    """Tell a failure after the answer has begun: in the dialect's own in-stream form where that can follow.
 
-    Where none can, in the middle of a frame or of a document, the connection is broken, so that the part cannot pass
-    for the whole. Raises ClientGone.
+    Where nothing can (None), in the middle of a frame or of a document, the connection is broken, so that the part
+    cannot pass for the whole. Raises ClientGone.
     """
-    if inband and dialect is not None:
-        await client.write(dialect.error_frame(error, exchange_id))
+    if told is not None:
+        await client.write(told)
         await client.end()
     else:
         client.abort()

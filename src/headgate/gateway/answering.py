@@ -110,6 +110,11 @@ class Answering:
         self._encloses = told and not self._streams and not admission.ask.stream
         self._trails = told and not self._encloses and takes_trailers(admission.request, trailers)
         self._comments = told and self._streams and self._stream_type == _SSE and takes_comment(admission.request)
+        other = dialect.other_stream_type if dialect is not None and told and admission.ask.stream else None
+        self._pieces = (
+            other is not None and self._answer.content_type.startswith(other) and not self._answer.content_encoding
+        )
+        """It is a stream of the other type, so that the meter knows what can follow in it."""
         self._started = False
         self._given_up = False
 
@@ -181,9 +186,12 @@ class Answering:
             return False
         return self._given_up or spare.broke()
 
+    @property
+    def _resized(self) -> bool:
+        return self._watch.strip is not None or self._comments or self._watch.keep_alive is not None
+
     def _headers(self) -> Headers:
-        resized = self._watch.strip is not None or self._comments or self._watch.keep_alive is not None
-        headers = to_client(self._head.headers, self._opening.exchange_id, resized=resized, stream=self._streams)
+        headers = to_client(self._head.headers, self._opening.exchange_id, resized=self._resized, stream=self._streams)
         if self._trails and value_of(headers, b"content-length"):  # then there is no chunked body to end in trailers
             self._trails = False
         limits = rate_headers(self._running.held, self._opening.started_at_ns)
@@ -216,7 +224,7 @@ class Answering:
         """
         if ending is Ending.COMPLETE:
             return None
-        if ending is Ending.INCOMPLETE and self._streams and reading.finish_reason is None:
+        if ending is Ending.INCOMPLETE and self._owes_more(reading) and reading.finish_reason is None:
             return UpstreamCut("The provider's answer stopped before its end.")
         return _error(relayed)
 
@@ -244,8 +252,24 @@ class Answering:
         elif forwarded.error is None and not relayed.left:  # whole, but for what broke off behind its end
             client.abort()
         elif forwarded.error is not None and not relayed.left:
-            dialect = self._admission.place.dialect
-            await tell_failure(client, forwarded.error, dialect, self._opening.exchange_id, inband=open_ended)
+            await tell_failure(client, self._told(forwarded.error, open_ended=open_ended))
+
+    def _told(self, error: HeadgateError, *, open_ended: bool) -> bytes | None:
+        """The error as the last that the client gets of a stream; None where nothing can follow what it has."""
+        dialect, meter = self._admission.place.dialect, self._watch.meter
+        promised = not self._resized and value_of(self._head.headers, b"content-length")
+        if dialect is None or promised:
+            return None
+        if self._pieces and meter is not None:
+            return meter.last(dialect.error_piece(error, self._opening.exchange_id))
+        return dialect.error_frame(error, self._opening.exchange_id) if open_ended else None
+
+    def _owes_more(self, reading: Reading) -> bool:
+        """Whether what has ended is a stream without its end. An array that is closed has ended, whatever was in it."""
+        meter = self._watch.meter
+        if not self._pieces or meter is None:
+            return self._streams
+        return "unterminated_frame" in reading.anomalies or meter.last(b"{}") is not None
 
     def _between_frames(self, reading: Reading, relayed: Relayed) -> bool:
         """Whether a frame can follow what the client has: by its last bytes, or where it is binary, by the meter."""
