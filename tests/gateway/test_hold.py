@@ -13,7 +13,7 @@ from headgate.access.budgets import Budget, Scope, Window
 from headgate.access.limits import Limits
 from headgate.errors import Busy, Forbidden, HeadgateError, PaymentRequired, RateLimited
 from headgate.gateway.deadline import Deadline
-from headgate.gateway.hold import Held, Holds, refusal
+from headgate.gateway.hold import Held, Holds, _as_ever, refusal
 from headgate.gateway.tariff import Tariff
 from headgate.ledger.commands import CloseAccount, Command, Expire, OpenAccount, Place
 from headgate.ledger.entries import (
@@ -133,6 +133,17 @@ async def test_the_hold_itself_says_all_that_the_sweep_needs() -> None:
         "model_asked": "gpt-4o-mini",
         "streamed": True,
     }
+
+
+async def test_what_a_client_makes_long_is_said_and_not_remembered() -> None:
+    name = "gpt-9" + "x" * 1_000
+    scene = await stage(answered()).with_key(POSTPAID, credit=0)
+    before = _as_ever.cache_info().currsize
+    record = await scene.play(chat(CHAT.replace(b"gpt-4o-mini", name.encode())), FakeClient())
+    hold = await scene.store.hold(record.exchange_id)
+    assert hold is not None
+    assert json.loads(hold.about)["model_asked"] == name
+    assert _as_ever.cache_info().currsize == before
 
 
 @pytest.mark.parametrize("ready", [True, False])

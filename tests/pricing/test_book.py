@@ -149,6 +149,12 @@ def test_names_of_any_number_do_not_fill_the_memory() -> None:
     assert book.find("acme", "plain", AT) is not None
 
 
+def test_nor_do_names_of_any_length() -> None:
+    book = PriceBook.from_json(content())
+    assert book.find("acme", "cached-" + "x" * 1_000, AT) is not None
+    assert not book._found
+
+
 def test_threads_share_a_book() -> None:
     book = PriceBook.from_json(json.dumps(content()).encode())
     usage = Usage(input_tokens=1_000, output_tokens=10)

@@ -21,7 +21,7 @@ class Keys:
 
     def holder(self, presented: bytes) -> str | None:
         """The name of a presented key, or None if it is not one of ours."""
-        return self._names.get(_digest(presented))
+        return self._names.get(_digest(presented)) if self._names else None
 
 
 def _digest(secret: bytes) -> bytes:

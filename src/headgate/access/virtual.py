@@ -4,7 +4,6 @@ A key is shown once, when it is made. What is kept is a digest keyed with a secr
 copy of the database opens nothing, and looking a key up by its digest leaks no timing of the key itself.
 """
 
-import hashlib
 import hmac
 from base64 import urlsafe_b64encode
 from fnmatch import fnmatchcase
@@ -96,4 +95,4 @@ def hint_of(text: str) -> str:
 
 def digest_of(text: bytes, secret: bytes) -> bytes:
     """What is kept of a key: HMAC-SHA256 under the gateway's secret; 32 bytes."""
-    return hmac.new(secret, text, hashlib.sha256).digest()
+    return hmac.digest(secret, text, "sha256")

@@ -224,14 +224,19 @@ def _unpriced(admission: Admission, route: Route) -> HeadgateError:
 
 def _about(admission: Admission, route: Route, opening: Opening) -> str:
     """What the sweep needs for the record of an exchange whose gateway died."""
-    place, request, holder = admission.place, admission.request, admission.holder
+    place, request, holder, model = admission.place, admission.request, admission.holder, admission.ask.model
     dialect = place.dialect.name if place.dialect is not None else None
     operation = place.operation.name if place.operation is not None else None
-    rest = _as_ever(
-        request.method, request.path, dialect, operation, route.deployment.name, holder.name, holder.key_id,
-        admission.ask.model, admission.ask.stream,
+    told = _as_ever if len(request.path) + len(model or "") <= _REMEMBERED else _as_ever.__wrapped__
+    rest = told(
+        request.method, request.path, dialect, operation, route.deployment.name, holder.name, holder.key_id, model,
+        admission.ask.stream,
     )  # fmt: skip
     return f'{{"started_at_ns":{opening.started_at_ns},{rest}'
+
+
+_REMEMBERED = 512
+"""Characters of a path and a model's name, at most: clients may send any."""
 
 
 @lru_cache(maxsize=256)

@@ -13,7 +13,7 @@ _THEIRS = (b"x-ratelimit-", b"anthropic-ratelimit-")
 
 def rate_headers(held: Held | None, now_ns: int) -> Headers:
     """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}` of a placed hold; nothing for a key without limits."""
-    if held is None or held.outcome is None:
+    if held is None or held.outcome is None or not held.caps:
         return ()
     told: list[tuple[bytes, bytes]] = []
     for name, measure in _NAMED:

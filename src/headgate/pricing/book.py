@@ -31,6 +31,7 @@ from headgate.pricing.price import Price
 
 FORMAT = 1
 _MOST_NAMES = 10_000
+_LONGEST_NAME = 256
 """Names that are remembered, found or not: clients may send any."""
 
 Overrides = Mapping[tuple[str, str], Mapping[str, Any]]
@@ -106,9 +107,11 @@ class PriceBook:
         try:
             return self._found[key]
         except KeyError:
+            found = self._model(provider, name.lower())
             if len(self._found) >= _MOST_NAMES:
                 self._found.clear()
-            found = self._found[key] = self._model(provider, name.lower())
+            if len(name) <= _LONGEST_NAME:
+                self._found[key] = found
             return found
 
     def _model(self, provider: str, name: str) -> Model | None:
