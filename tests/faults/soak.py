@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,6 +62,8 @@ class Heard:
     sent: set[int] = field(default_factory=set)
     """Requests that were sent at all."""
     misbehaved: set[int] = field(default_factory=set)
+    broken: dict[int, str] = field(default_factory=dict)
+    """What came of those that were to behave and did not come whole."""
 
 
 ENDS: list[Callable[[int], Fault]] = [Cut, Reset, HalfClose, Stall]
@@ -182,8 +184,8 @@ class Scene:
             f"authorization: Bearer {key_text(number % KEYS)}\r\nx-number: {number}\r\n"
             f"content-length: {len(body)}\r\n\r\n"
         )
-        got = b""
-        with suppress(OSError, TimeoutError):
+        got, began, fault = b"", time.monotonic(), ""
+        try:
             async with asyncio.timeout(2 * (self.plan.stream_seconds + self.plan.silence_seconds)):
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 try:
@@ -195,8 +197,12 @@ class Scene:
                             writer.transport.abort()
                 finally:
                     writer.close()
+        except (OSError, TimeoutError) as error:
+            fault = repr(error)
         if b"data: [DONE]" in got or b'"finish_reason": "stop"}]' in got:
             self.heard.whole.add(number)
+        elif number not in self.heard.misbehaved:
+            self.heard.broken[number] = f"after {time.monotonic() - began:.1f} s {fault} ...{got[-300:]!r}"
 
 
 @dataclass
@@ -275,7 +281,8 @@ def agrees(heard: Heard, asked: Mapping[int, int], books: Mapping[str, list[Book
     sent = [book for book in every if book.record is not None and book.record.ending is not Ending.NEVER_SENT]
     assert len(sent) >= len(asked), "a provider saw more than there are records of"
     behaved = heard.sent - heard.misbehaved
-    assert behaved <= heard.whole, f"{len(behaved - heard.whole)} of the well-behaved did not come whole"
+    lost = [f"{number} {heard.broken.get(number, '')}" for number in sorted(behaved - heard.whole)]
+    assert not lost, f"{len(lost)} of the well-behaved did not come whole, such as {lost[:5]}"
     assert behaved <= whole.keys(), f"{len(behaved - whole.keys())} of the well-behaved are not on record"
     return kinds
 
