@@ -213,6 +213,7 @@ def _sight(settings: Settings, lasting: Lasting, book: PriceBook, models: Models
         models.list_models(),
         price_of_from(book, time.time_ns),
         lambda: lasting.targets.cooling(time.monotonic_ns()),
+        models.list_aliases(),
     )
     return Sight(lasting.take, lasting.onlookers, health, lasting.books, offer)
 

@@ -11,6 +11,7 @@ from headgate.config import price_data
 from headgate.pricing.book import PriceBook
 from headgate.providers import registry
 from headgate.providers.base import Deployment, Secret
+from headgate.routing.aliases import Alias, Target, Tier
 from tests.admin.serving import Clock
 
 BOOK = PriceBook.from_json(price_data())
@@ -89,3 +90,22 @@ def test_what_cools_down_is_told_with_its_deployment() -> None:
     (view,) = offer.providers()
     assert [(each.model, each.seconds) for each in view.cooling] == [("gpt-4o", 2)]
     assert OFFER.providers()[0].cooling == []
+
+
+def test_an_alias_comes_first_with_its_targets_and_what_of_them_cools_down() -> None:
+    main, quick = Deployment("main", OPENAI, "https://x/v1"), Deployment("quick", GROQ, "https://y/v1")
+    alias = Alias("smart", (Tier((Target(main, "gpt-4o", weight=3),)), Tier((Target(quick, "llama"),))))
+    waits = {("quick", "llama"): 1_500_000_000}
+    prices = price_of_from(BOOK, Clock())
+    offer = Offer([main, quick], [("gpt-4o", "main")], prices, lambda: waits, [alias])
+    assert offer.found("") == [("smart", "headgate"), ("gpt-4o", "main")]
+    assert offer.found("smart quick") == offer.found("smart") == [("smart", "headgate")]
+    view = msgspec.to_builtins(offer.model_view("smart", "headgate"))
+    assert view == {
+        "model": "smart", "provider": "headgate", "prices": None,
+        "targets": [
+            {"provider": "main", "model": "gpt-4o", "weight": 3, "tier": 1, "cooling_seconds": None},
+            {"provider": "quick", "model": "llama", "weight": 1, "tier": 2, "cooling_seconds": 2},
+        ],
+    }  # fmt: skip
+    assert offer.model_view("gpt-4o", "main").targets is None

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from headgate.admin.prices import PriceView
 from headgate.providers.base import Deployment, OnClientGone
+from headgate.routing.aliases import Alias
 
 
 class CoolingView(Struct, frozen=True, kw_only=True):
@@ -34,12 +35,27 @@ class ProviderView(Struct, frozen=True, kw_only=True):
     cooling: list[CoolingView]
 
 
+class TargetView(Struct, frozen=True, kw_only=True):
+    """A target of an alias: a deployment, and the model's name there. The targets of tier 1 are asked first."""
+
+    provider: str
+    model: str
+    weight: int
+    tier: int
+    cooling_seconds: int | None
+    """Until it is tried again; null where it does not cool down."""
+
+
 class ModelView(Struct, frozen=True, kw_only=True):
-    """A model under the name that a client asks for it by, and who serves it then; prices are null where unpriced."""
+    """A model under the name that a client asks for it by, and who serves it then; prices are null where unpriced.
+
+    An alias is headgate's own, and has targets in the place of prices; a model has null there.
+    """
 
     model: str
     provider: str
     prices: PriceView | None
+    targets: list[TargetView] | None = None
 
 
 PriceOf = Callable[[str, str], PriceView | None]
@@ -51,6 +67,8 @@ Cooling = Callable[[], Mapping[tuple[str, str], int]]
 
 _NOTHING: Mapping[tuple[str, str], int] = MappingProxyType({})
 _NS = 1_000_000_000
+_OURS = "headgate"
+"""The provider of an alias, as /v1/models has its owner."""
 
 
 class Offer:
@@ -62,11 +80,14 @@ class Offer:
         models: Iterable[tuple[str, str]],
         price_of: PriceOf,
         cooling: Cooling = dict,
+        aliases: Iterable[Alias] = (),
     ) -> None:
         """`models` are names that clients ask for, each with the name of the deployment that it leads to."""
         self._cooling = cooling
+        self._aliases = {alias.name: alias for alias in aliases}
         self._deployments: Mapping[str, Deployment] = {deployment.name: deployment for deployment in deployments}
-        self._models = [(f"{model} {name}".lower(), model, name) for model, name in sorted(models)]
+        self._models = [(_words_of(alias), alias.name, _OURS) for _, alias in sorted(self._aliases.items())]
+        self._models += [(f"{model} {name}".lower(), model, name) for model, name in sorted(models)]
         self._price_of = price_of
 
     def providers(self) -> list[ProviderView]:
@@ -75,12 +96,14 @@ class Offer:
         return [provider_view(deployment, cooling) for deployment in self._deployments.values()]
 
     def found(self, search: str) -> list[tuple[str, str]]:
-        """The models that have all of these words in their own or their deployment's name, in the order of names."""
+        """The models that have all of these words in their own or their deployments' names: aliases first, by name."""
         words = search.lower().split()
         return [(model, name) for text, model, name in self._models if all(word in text for word in words)]
 
     def model_view(self, model: str, name: str) -> ModelView:
-        """A model for the wire, with what it costs now at that deployment's provider."""
+        """A model for the wire, with what it costs now at that deployment's provider; an alias with its targets."""
+        if (alias := self._aliases.get(model)) is not None:
+            return ModelView(model=model, provider=name, prices=None, targets=_targets(alias, self._cooling()))
         provider = self._deployments[name].provider.name
         price = self._price_of(provider, model) or self._price_of(provider, model.removeprefix(f"{name}/"))
         return ModelView(model=model, provider=name, prices=price)
@@ -107,3 +130,22 @@ def provider_view(deployment: Deployment, cooling: Mapping[tuple[str, str], int]
             if name == deployment.name
         ],
     )
+
+
+def _targets(alias: Alias, cooling: Mapping[tuple[str, str], int]) -> list[TargetView]:
+    return [
+        TargetView(
+            provider=target.deployment.name,
+            model=target.model,
+            weight=target.weight,
+            tier=number,
+            cooling_seconds=-(-cooling[target.key] // _NS) if target.key in cooling else None,
+        )
+        for number, tier in enumerate(alias.tiers, start=1)
+        for target in tier.targets
+    ]
+
+
+def _words_of(alias: Alias) -> str:
+    """What an alias is found by."""
+    return " ".join((alias.name, _OURS, *(target.deployment.name for target in alias.targets))).lower()
