@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.dialects.reading import (
+    MAX_ERROR,
     MAX_MEMBERS,
     MAX_TEXT,
     Anomalies,
@@ -333,7 +334,7 @@ def test_sizes_are_utf8_bytes(value: str) -> None:
         ({"message": ["odd"]}, None, "error"),
         (None, None, "error"),
         (5, None, "5"),
-        ({"message": "long" * 9999, "code": "c"}, None, "c: " + ("long" * 9999)[:MAX_TEXT]),
+        ({"message": "long" * 9999, "code": "c"}, None, "c: " + ("long" * 9999)[:MAX_ERROR]),
     ],
 )
 def test_errors_in_all_their_shapes(error: Any, code: Any, told: str) -> None:

@@ -1,6 +1,10 @@
+import json
+
 import pytest
 from msgspec.structs import replace
 
+from headgate.audit.redaction import CREDENTIAL, MARGIN
+from headgate.dialects.reading import MAX_ERROR, MAX_TEXT
 from headgate.gateway.locate import Place, locate
 from headgate.gateway.record import Trails, counts, named
 from headgate.gateway.request import Request
@@ -9,7 +13,7 @@ from headgate.records import Trail
 from headgate.stores.memory import MemoryStore
 from headgate.usage import Basis, Reading, Usage
 
-from .fakes import JSON, FakeCall, FakeClient, post, stage
+from .fakes import CHAT, JSON, FakeCall, FakeClient, deployment, post, stage
 
 QUEUED = b'{"id":"resp_1","object":"response","status":"queued","model":"gpt-5","usage":null}'
 CREATE = locate(Request("POST", "/v1/responses", b"", [], b""))
@@ -93,3 +97,20 @@ def test_results_come_under_the_id_in_their_path() -> None:
 )
 async def test_of_what_goes_on_without_its_client_only_the_report_counts(basis: Basis, expected: bool) -> None:
     assert await counts(CREATE, reading(basis), Trails(MemoryStore()), deferred=True) is expected
+
+
+async def test_a_credential_that_the_cut_of_an_error_goes_through_is_blotted_out() -> None:
+    """Wherever in it: half of one would be known to nobody."""
+    openai = deployment("openai")
+    assert openai.credential is not None
+    ours, theirs = openai.credential.reveal(), "a-key-of-four-plain-words"
+    assert MAX_ERROR - MAX_TEXT >= MARGIN
+    for secret in (ours, theirs):
+        for before in range(MAX_TEXT - len(secret) - 2, MAX_TEXT + 2):
+            error = json.dumps({"error": {"message": "." * before + secret + "." * 100}}).encode()
+            scene = stage(FakeCall(Head(401, JSON), [error]), deployments=[openai])
+            asked = post("/v1/chat/completions", CHAT, (b"authorization", b"Bearer " + theirs.encode()))
+            told = (await scene.play(asked, FakeClient())).reading.in_stream_error
+            assert told is not None
+            assert secret[:3] not in told, told
+            assert MAX_TEXT - len(secret) <= len(told) <= MAX_TEXT + len(CREDENTIAL)

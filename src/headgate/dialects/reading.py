@@ -21,6 +21,8 @@ MAX_COUNT = 2**40
 """No response has as many tokens, and millions of such counts still add up within 64 bits."""
 MAX_TEXT = 1024
 """Characters kept of a name or a message: a reading is a row in a log, not a copy of the response."""
+MAX_ERROR = MAX_TEXT + 16 * 1024
+"""Characters of an error's parts until it is a record's: so many behind the cut as the redactor looks at."""
 
 MAX_MEMBERS = 256
 """Members kept of an object, so that no stream of ever new ones grows without bound."""
@@ -322,13 +324,13 @@ def check_parts(usage: Usage, anomalies: Anomalies) -> Usage:
     return usage
 
 
-def text(value: Any) -> str | None:
-    """A name or message fit to be kept: a non-empty string without lone surrogates, cut at MAX_TEXT; else None."""
+def text(value: Any, most: int = MAX_TEXT) -> str | None:
+    """A name or message fit to be kept: a non-empty string without lone surrogates, cut at `most`; else None."""
     if not isinstance(value, str) or not value:
         return None
-    if len(value) <= MAX_TEXT and value.isascii():
+    if len(value) <= most and value.isascii():
         return value
-    return value[:MAX_TEXT].encode("utf-8", "replace").decode()
+    return value[:most].encode("utf-8", "replace").decode()
 
 
 def size(value: str | None) -> int:
@@ -339,12 +341,19 @@ def size(value: str | None) -> int:
 
 
 def error_text(error: Any, code: Any = None) -> str:
-    """`code: message` of an error object in any of the shapes that providers use, or of a bare message."""
+    """`code: message` of an error object in any of the shapes that providers use, or of a bare message.
+
+    Longer than it is kept: what it quotes of credentials is blotted out first, and half of one would not be known.
+    """
     message: Any = error
     if isinstance(error, dict):
         code = error.get("code") or error.get("type") or code
         message = error.get("message")
-    told = [text(str(part)) for part in (code, message) if isinstance(part, str | int) and part not in ("", False)]
+    told = [
+        text(str(part), MAX_ERROR)
+        for part in (code, message)
+        if isinstance(part, str | int) and part not in ("", False)
+    ]
     return ": ".join(part for part in told if part) or "error"
 
 

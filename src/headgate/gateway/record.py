@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from headgate.audit.redaction import Redactor
 from headgate.dialects.base import Metering
+from headgate.dialects.reading import MAX_TEXT
 from headgate.gateway.admit import Admission
 from headgate.gateway.answering import Forwarded
 from headgate.gateway.headers import bare, credentials_of
@@ -134,11 +135,14 @@ def make_record(
 
 
 def _without_credentials(reading: Reading, redactor: Redactor, request: Request, route: Route | None) -> Reading:
-    """The reading with every credential that a provider's error message quotes blotted out, and what looks like one."""
+    """The reading with every credential that a provider's error message quotes blotted out, and what looks like one.
+
+    Only then is the message cut: a credential that the cut went through would not be known for one.
+    """
     message = reading.in_stream_error
     if message is None:
         return reading
-    redacted = redactor.redact(message, len(message) * 4, secrets_of(request, route))
+    redacted = redactor.redact(message, len(message[:MAX_TEXT].encode()), secrets_of(request, route))
     return replace(reading, in_stream_error=redacted.text)
 
 
