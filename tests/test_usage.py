@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import fields
 
-from headgate.usage import Basis, Estimate, Leg, Reading, Usage
+from headgate.usage import Basis, Estimate, Leg, Reading, Usage, legs_within
 
 USAGE_FIELDS = {
     "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_tokens_by_ttl", "input_audio_tokens",
@@ -75,3 +75,13 @@ def test_terms_are_told_where_there_are_any() -> None:
     said = Reading(terms={"speed": "fast"}).as_json()
     assert set(said) == READING_FIELDS | {"terms"}
     assert json.loads(json.dumps(said))["terms"] == {"speed": "fast"}
+
+
+def test_legs_within_legs_are_found_under_the_nearest_model() -> None:
+    named, unnamed = Usage(input_tokens=1), Usage(input_tokens=2)
+    inner = Usage(output_tokens=3, legs=(Leg("advisor", "haiku", named), Leg("tool", None, unnamed)))
+    usage = Usage(legs=(Leg("compaction", None, unnamed), Leg("image", "opus", inner)))
+    after = [("opus", inner), ("haiku", named), ("opus", unnamed)]
+    assert list(legs_within(usage, "sonnet")) == [("sonnet", unnamed), *after]
+    assert list(legs_within(usage, None)) == [(None, unnamed), *after]
+    assert list(legs_within(named, "sonnet")) == []

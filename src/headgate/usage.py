@@ -7,7 +7,7 @@ A Reading keeps apart what was said (`usage`) and what headgate infers where not
 no estimate can ever pass for a report (docs/decisions/0001).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -112,6 +112,14 @@ class Estimate(Struct, frozen=True):
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
+
+
+def legs_within(usage: Usage, model: str | None) -> Iterator[tuple[str | None, Usage]]:
+    """All legs of a usage, and theirs, each under its own model, or else that of what it is a leg of."""
+    for leg in usage.legs:
+        own = leg.model or model
+        yield own, leg.usage
+        yield from legs_within(leg.usage, own)
 
 
 def excess(estimate: Estimate, usage: Usage) -> Estimate:

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from headgate.records import Mark, Record, bears
 from headgate.stores.rows import COUNTS
 from headgate.stores.spans import Step
-from headgate.usage import Estimate, Usage, excess
+from headgate.usage import Estimate, Usage, excess, legs_within
 
 _EPOCH = date(1970, 1, 1)
 
@@ -120,15 +120,8 @@ def leg_rows(record: Record, by: GroupBy | None) -> Iterator[UsageRow]:
     """What a counted record's legs add: tokens that its totals leave out, under each leg's own model."""
     if record.counted:
         own_model = record.reading.served_model or record.model_asked
-        for model, usage in _legs(own_model, record.reading.usage):
+        for model, usage in legs_within(record.reading.usage, own_model):
             yield replace(_counted(usage), group=model if by is GroupBy.MODEL else _group(record, by))
-
-
-def _legs(model: str | None, usage: Usage) -> Iterator[tuple[str | None, Usage]]:
-    for leg in usage.legs:
-        leg_model = leg.model or model
-        yield leg_model, leg.usage
-        yield from _legs(leg_model, leg.usage)
 
 
 def _row(record: Record, by: GroupBy | None) -> UsageRow:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from headgate.records import Ending, Record
-from headgate.usage import Usage
+from headgate.usage import Usage, legs_within
 
 MOST = 200
 """Names of models. With a handful of providers it makes for a few thousand samples, which is a scrape of a megabyte."""
@@ -59,7 +59,7 @@ class Names:
         if record.counted:
             model, usage = self.of(record), record.reading.usage
             yield model, usage
-            for leg_model, leg in _legs(usage, None):
+            for leg_model, leg in legs_within(usage, None):
                 yield self.admitted(leg_model) if leg_model else model, leg
 
     def admitted(self, name: str) -> str:
@@ -79,10 +79,3 @@ def _asked(record: Record) -> str | None:
     if asked is not None and provider is not None and asked.lower().startswith(f"{provider.lower()}/"):
         return asked[len(provider) + 1 :]
     return asked
-
-
-def _legs(usage: Usage, model: str | None) -> Iterator[tuple[str | None, Usage]]:
-    for leg in usage.legs:
-        leg_model = leg.model or model
-        yield leg_model, leg.usage
-        yield from _legs(leg.usage, leg_model)
