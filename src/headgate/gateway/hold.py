@@ -128,7 +128,7 @@ class Holds(Struct, frozen=True):
         if _is_deferred(admission):
             await self._check_postpaid(key, _deferred())
         elif admission.may_cost:
-            prompt = await self._prompt_tokens(admission)
+            prompt = None if self.tokenizer is None else await self._prompt_tokens(admission, self.tokenizer)
             bound = self.tariff.bound(ask, route, now, prompt)
             worst = self.tariff.worst_nanos(bound, ask, route, now) if admission.place.billed else None
             if worst is None:
@@ -144,10 +144,10 @@ class Holds(Struct, frozen=True):
             caps=caps,
         )  # fmt: skip
 
-    async def _prompt_tokens(self, admission: Admission) -> int | None:
-        if self.tokenizer is None or admission.ask.input_bytes < _COUNTED_FROM:
+    async def _prompt_tokens(self, admission: Admission, tokenizer: Counting) -> int | None:
+        if admission.ask.input_bytes < _COUNTED_FROM:
             return None
-        return await asyncio.to_thread(self.tokenizer.count, admission.request.body)
+        return await asyncio.to_thread(tokenizer.count, admission.request.body)
 
     async def _check_postpaid(self, key: VirtualKey, refusal: HeadgateError) -> None:
         """Nobody can say what it will cost: only an account that pays afterwards, without a budget, may do that."""
