@@ -355,6 +355,8 @@ def _without_blank_lines(head: bytes) -> bytes:
     A space on the first line that is not blank does mean something in an event stream, so one is kept.
     """
     start = head.lstrip(_SPACE)
+    if start == head and start[:1] != _BOM[:1]:
+        return head
     rest = start.removeprefix(_BOM)
     text = rest.lstrip(_SPACE)
     before, mark, after = head.removesuffix(start), start.removesuffix(rest), rest.removesuffix(text)
