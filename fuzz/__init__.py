@@ -6,5 +6,6 @@ mutations.py      seeded mutations, the loop, the command line
 fuzz_sse.py       event streams into blocks and frames
 fuzz_bodies.py    content codings undone, into documents
 fuzz_jsontext.py  edits of JSON text
+fuzz_asks.py     every dialect's ask, on mutated requests
 fuzz_meters.py    every dialect's meter, on mutated recordings
 """

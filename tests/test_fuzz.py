@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from fuzz import (
+    fuzz_asks,
     fuzz_bodies,
     fuzz_conversations,
     fuzz_eventstream,
@@ -17,6 +18,7 @@ from fuzz import (
 from fuzz.mutations import Case, mutated, run
 
 FUZZERS = {
+    "asks": fuzz_asks.case,
     "sse": fuzz_sse.case,
     "eventstream": fuzz_eventstream.case,
     "ndjson": fuzz_ndjson.case,

@@ -354,6 +354,8 @@ HELPED = {"has_tools": True, "stored_context": True, "unbounded": "server_tools"
         ({"contents": [{"parts": [{"text": "Hi"}]}]}, {}),
         ({"generationConfig": {"maxOutputTokens": 9, "thinkingConfig": {"thinkingBudget": 8}}}, {"output_cap": 9}),
         ({"generationConfig": {"maxOutputTokens": 9, "max_output_tokens": -1}}, {}),
+        ({"generationConfig": {"candidateCount": 2, "\ud800": 1}}, {"choices": 2}),
+        ({"generation_config": [{"maxOutputTokens": 9}]}, {}),
         ({"cachedContent": "cachedContents/1"}, {"stored_context": True}),
         ({"cached_content": "cachedContents/1"}, {"stored_context": True}),
         ({"tools": [{"functionDeclarations": []}]}, {"has_tools": True}),

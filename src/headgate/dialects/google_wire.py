@@ -319,13 +319,6 @@ class GoogleDialect(Dialect):
         return b"data: " + self.error_body(error, exchange_id) + b"\r\n\r\n"
 
 
-class _Config(msgspec.Struct):
-    maxOutputTokens: Any = None  # noqa: N815
-    max_output_tokens: Any = None
-    candidateCount: Any = None  # noqa: N815
-    candidate_count: Any = None
-
-
 class _Request(Wanted):
     once: ClassVar[tuple[str, ...]] = ("model", "stream", "generationConfig", "generation_config")
     bulk: ClassVar[tuple[str, ...]] = ("contents", "tools", "requests")
@@ -368,16 +361,18 @@ class GenerateDialect(GoogleDialect):
         at the cap. Google takes both spellings of a member. Raises BadRequest.
         """
         request = read_request(body, _Request)
-        config = request.generationConfig or request.generation_config
-        asked = msgspec.convert(config, _Config) if isinstance(config, dict) else _Config()
+        settings = request.generationConfig or request.generation_config
+        config = settings if isinstance(settings, dict) else {}
         tools = rows(request.tools)
         helped = any(not _OWN_TOOLS.issuperset(tool) for tool in tools)
         tier = next((value.decode("latin-1") for name, value in headers if name == _REQUEST_TYPE), None)
         ask = Ask(
             model=request.model,
             stream=request.stream,
-            output_cap=0 if _embeds(request) else largest(asked.maxOutputTokens, asked.max_output_tokens),
-            choices=max(times(asked.candidateCount), times(asked.candidate_count)),
+            output_cap=0
+            if _embeds(request)
+            else largest(config.get("maxOutputTokens"), config.get("max_output_tokens")),
+            choices=max(times(config.get("candidateCount")), times(config.get("candidate_count"))),
             input_bytes=len(body),
             prompts=max(items(request.requests), 1),
             has_tools=bool(tools),
