@@ -5,7 +5,7 @@ price.py      Price: the rates of one model at one moment, as a plan of disjoint
 matching.py   names that are described rather than listed
 dated.py      one model of the book: its names, and its rates by date and time of day
 book.py       PriceBook: which price holds for a provider's model at a moment
-cost.py       cost(): a Usage to a Cost of exact lines; worst_case() and prompt_cost(): what is known before there is one
+cost.py       cost(): a Usage to a Cost of exact lines; worst_case() and prompt_cost(): what is known before
 markup.py     what is charged beyond cost
 overrides.py  the operator's own prices and mark-ups, as the configuration has them
 genai.py      a book from the data of genai-prices
