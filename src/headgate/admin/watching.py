@@ -42,7 +42,7 @@ async def list_providers(desk: Desk, _: Call) -> Answer:
 async def list_models(desk: Desk, call: Call) -> Answer:
     """The models that are known to be served, by name, and what each costs now.
 
-    Aliases come first, with their targets instead of a price. `search` is for words of their names, or their providers'.
+    Aliases come first, with their targets instead of a price. `search` is for words of their or their providers' names.
     """
     query = call.query
     found = desk.sight.offer.found("" if query.search is UNSET else query.search)
