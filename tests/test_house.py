@@ -22,7 +22,7 @@ LAYERS: dict[str, int] = {
     "dialects": 2, "settlement": 2, "access": 2, "audit": 2,
     "providers": 3,
     "routing": 4,
-    "gateway": 5, "sections": 5,
+    "gateway": 5, "sections": 5, "tomltext": 5,
     "net": 6, "stores": 6, "telemetry": 6, "admin": 6, "config": 6, "tokenizer": 6,
     "wiring": 7, "wiring_edition": 7, "wiring_reload": 7, "wiring_store": 7, "wiring_telemetry": 7, "testing": 7,
     "workers": 7,
@@ -36,7 +36,7 @@ PEERS = {"wiring", "wiring_edition", "wiring_reload", "wiring_store", "wiring_te
 NO_IO = {"asyncio", "socket", "ssl", "selectors", "http", "urllib.request", "sqlite3", "subprocess", "threading"}
 NO_CHANCE = {"time", "random", "uuid", "secrets", "datetime"}
 THIRD_PARTIES = {
-    "msgspec": {"dialects", "sections", "config"},
+    "msgspec": {"dialects", "sections", "tomltext", "config"},
     "brotli": {"framing"},  # framing/inflate.py: a pure function over bytes, and the only decoder there is
     "backports": {"framing"},  # likewise, for zstd
     "compression": {"framing"},  # zstd in the standard library from 3.14

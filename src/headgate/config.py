@@ -5,13 +5,11 @@ A wrong setting is told with the file, the key's path and what was expected, and
 
 import os
 import re
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
 
 import msgspec
 
@@ -41,10 +39,10 @@ from headgate.sections import (
     RetentionSection,
     TracingSection,
 )
+from headgate.tomltext import sections_of, shaped, table_of
 
 _POSTGRES = ("postgres://", "postgresql://")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_Shape = TypeVar("_Shape", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,51 +344,17 @@ def _checked(given: Mapping[str, str], known: Collection[str], where: str) -> Ma
 
 
 def _parse(path: Path, env: Mapping[str, str]) -> File:
+    source = str(path)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: expected TOML: {error}") from error
-    table = _fill_in(table, env, str(path), ())
-    providers = _sections(table, "providers", ProviderSection, path)
-    models = _sections(table, "models", ModelSection, path)
-    return msgspec.structs.replace(_convert(table, File, str(path)), providers=providers, models=models)
-
-
-def _sections(table: dict[str, Any], key: str, shape: type[_Shape], path: Path) -> dict[str, _Shape]:
-    """The sections [key.NAME], taken out of the table: what is wrong in one is told with its name."""
-    sections = table.pop(key, {})
-    if not isinstance(sections, dict):
-        raise ConfigError(f"{path}: `{key}`: expected tables, [{key}.NAME]")
-    return {name: _convert(value, shape, f"{path}: `{key}.{name}`") for name, value in sections.items()}
-
-
-def _convert(value: Any, shape: type[_Shape], where: str) -> _Shape:
-    try:
-        return msgspec.convert(value, shape)
-    except msgspec.ValidationError as error:
-        outermost = "unknown field" in str(error) and " - at " not in str(error)
-        known = ", ".join(f.name for f in msgspec.structs.fields(shape)) if outermost else ""
-        raise ConfigError(f"{where}: {error}" + (f"; known are {known}" if known else "")) from error
-
-
-def _fill_in(value: Any, env: Mapping[str, str], source: str, at: tuple[str, ...]) -> Any:
-    """The table with `${NAME}` in its strings replaced by the variable's value."""
-    if isinstance(value, dict):
-        return {key: _fill_in(item, env, source, (*at, key)) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_fill_in(item, env, source, at) for item in value]
-    if not isinstance(value, str):
-        return value
-
-    def variable(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if name not in env:
-            raise ConfigError(f"{source}: `{'.'.join(at)}`: the environment variable {name} is not set")
-        return env[name]
-
-    return re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", variable, value)
+        raise ConfigError(f"{source}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{source}: expected TOML: {error}") from error
+    table = table_of(text, env, source)
+    providers = sections_of(table, "providers", ProviderSection, source)
+    models = sections_of(table, "models", ModelSection, source)
+    return msgspec.structs.replace(shaped(table, File, source), providers=providers, models=models)
 
 
 def _known(names: set[str]) -> str:
