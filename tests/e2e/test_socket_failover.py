@@ -68,7 +68,7 @@ class Scene:
 
 @asynccontextmanager
 async def scene_of(
-    *ends: Any, scripts: Sequence[Played | None] = (), model: str = "gpt-4o-mini"
+    *ends: Any, scripts: Sequence[Played | None] = (), model: str = "gpt-4o-mini", one_tier: bool = False
 ) -> AsyncIterator[Scene]:
     """A gateway whose alias `smart` leads to these: None answers, "down" is not there, else so answers upgrades."""
     kind = registry.by_name("openai")
@@ -85,7 +85,8 @@ async def scene_of(
             root = kind.root(f"http://127.0.0.1:{port}")
             deployments.append(Deployment(f"openai-{n}", kind, root, Secret(CREDENTIAL)))
             providers.append(provider)
-        alias = Alias("smart", tuple(Tier((Target(deployment, model),)) for deployment in deployments))
+        targets = tuple(Target(deployment, model) for deployment in deployments)
+        alias = Alias("smart", (Tier(targets),) if one_tier else tuple(Tier((target,)) for target in targets))
         gateway = await stack.enter_async_context(serving(tuple(deployments), more={"aliases": (alias,)}))
         await gateway.log.submit(OpenAccount("team", AccountKind.PREPAID, 0))
         await gateway.log.submit(Post("first", "team", EntryKind.TOP_UP, CREDIT_NANOS, 0))
@@ -286,3 +287,41 @@ async def test_a_provider_without_sockets_stands_in() -> None:
             (record,) = await gateway.log.all(1)
     assert [(attempt.provider, attempt.status) for attempt in record.attempts] == [("openai", None), ("vllm", 200)]
     assert (record.ending, record.reading.usage.output_tokens) == (Ending.COMPLETE, recording.usage["output_tokens"])
+
+
+async def test_a_bridge_leads_to_who_is_there_and_knocking_sends_nothing() -> None:
+    recording = next(r for r in recordings() if r.dialect == "openai.responses" and r.stream)
+    kind = registry.by_name("vllm")
+    async with ScriptedUpstream(replay(speed=1000)) as upstream:
+        down = Deployment("down", kind, kind.root(f"http://127.0.0.1:{kept_port()}"))
+        there = Deployment("there", kind, kind.root(upstream.url))
+        alias = Alias("smart", tuple(Tier((Target(each, recording.model or ""),)) for each in (down, there)))
+        async with serving((down, there), more={"aliases": (alias,)}) as gateway:
+            client = openai.AsyncOpenAI(base_url=gateway.url + "/v1", api_key="any")
+            async with client, client.responses.connect() as connection:
+                await connection.response.create(model="smart", input="hi")
+                async for said in connection:
+                    if said.type == "response.completed":
+                        break
+            (record,) = await gateway.log.all(1)
+        assert len(upstream.requests) == 1
+    assert [(attempt.provider, attempt.error) for attempt in record.attempts] == [
+        ("down", "upstream_unreachable"), ("there", None),
+    ]  # fmt: skip
+    assert record.ending is Ending.COMPLETE
+
+
+async def test_what_belongs_together_goes_to_one_target() -> None:
+    async with scene_of(None, None, None, one_tier=True) as scene:
+        for key in ("a", "b", "c"):
+            before = scene.asked
+            for _ in range(4):
+                async with scene.connect() as socket:
+                    await socket.send(create(model="smart", prompt_cache_key=key))
+                    for _ in range(4):
+                        await socket.recv()
+            assert sorted(now - was for now, was in zip(scene.asked, before, strict=True)) == [0, 0, 4]
+        before = scene.asked
+        for _ in range(24):
+            assert await sdk_turns(scene, 1)
+        assert all(now > was for now, was in zip(scene.asked, before, strict=True))

@@ -279,3 +279,24 @@ async def test_what_was_sent_and_not_answered_is_a_response_that_failed() -> Non
     )
     assert conversation.hear(told).ends
     assert turn.began
+
+
+@pytest.mark.parametrize("ready", [True, False])
+async def test_who_knocks_sends_nothing(ready: bool) -> None:
+    socket, upstream = bridge(FakeCall(Head(200, SSE)))
+    upstream.is_ready = ready
+    await socket.knock()
+    assert [(call.sent, call.aborted) for call in upstream.calls] == ([(True, False)] if ready else [(False, True)])
+    assert len(upstream.requests) == (0 if ready else 1)
+
+
+async def test_who_knocks_in_vain_is_told() -> None:
+    class Nobody(FakeCall):
+        async def head(self) -> Head:
+            raise UpstreamUnreachable("no")
+
+    socket, upstream = bridge(Nobody(Head(200, SSE)))
+    upstream.is_ready = False
+    with pytest.raises(UpstreamUnreachable):
+        await socket.knock()
+    assert upstream.calls[0].aborted

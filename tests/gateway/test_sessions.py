@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -10,8 +12,10 @@ from headgate.errors import UpgradeRefused, UpstreamTimeout, UpstreamUnreachable
 from headgate.gateway.request import Request
 from headgate.gateway.sessions import Sessions, _with_model, locate_socket
 from headgate.gateway.socket import Refusal, SocketClosed
+from headgate.providers.base import Deployment
 from headgate.records import Ending, Record
-from tests.gateway.fake_sockets import FakeSocket, FakeSockets, create, line, upgrade
+from headgate.routing.aliases import Alias, Target, Tier
+from tests.gateway.fake_sockets import FakeSocket, FakeSockets, create, line, terminal, upgrade
 from tests.gateway.fakes import Stage, deployment, stage
 
 BYE = SocketClosed(1000)
@@ -132,6 +136,76 @@ async def test_a_socket_is_pinned_to_its_provider_whatever_a_frame_names() -> No
         (record,) = await on.over()
     assert json.loads(frame)["model"] == "gpt-4o-mini"
     assert record.provider == "openai"
+
+
+A, B = (replace(deployment("openai"), name=name) for name in "ab")
+SMART = Alias("smart", (Tier((Target(A, "gpt-4o-mini"),)), Tier((Target(B, "gpt-4o-mini"),))))
+
+
+def smart(*deployments: Deployment) -> Stage:
+    return stage(deployments=deployments or [A, B], aliases=[SMART])
+
+
+@asynccontextmanager
+async def asking(scene: Stage, sockets: FakeSockets, frame: bytes) -> AsyncIterator[tuple[Sessions, FakeSocket]]:
+    """A client that was accepted at once, and has sent a frame."""
+    client, sessions = FakeSocket(), Sessions(scene.gateway, sockets)
+    serving = asyncio.create_task(sessions.serve(upgrade(), client))
+    client.plays(frame)
+    yield sessions, client
+    client.plays(BYE)
+    await asyncio.wait_for(serving, 10)
+    for record in scene.records():
+        await scene.agrees(record)
+
+
+async def test_who_may_not_use_an_alias_connects_to_nobody() -> None:
+    scene, sockets = await smart().with_key(models=("gpt-5",)), FakeSockets()
+    async with asking(scene, sockets, create(model="smart")) as (_, client):
+        (told,) = await client.has_sent(1)
+    assert json.loads(told)["status"] == 403
+    assert sockets.requests == []
+    (record,) = scene.records()
+    assert (record.ending, record.status) == (Ending.NEVER_SENT, 403)
+
+
+async def test_a_key_that_is_bound_to_a_provider_gets_its_target() -> None:
+    scene, provider = await smart().with_key(providers=("b",)), FakeSocket()
+    async with asking(scene, FakeSockets([provider]), create(model="smart")) as (_, client):
+        await provider.has_sent(1)
+        provider.plays(terminal("resp_1"))
+        await client.has_sent(1)
+    (record,) = scene.records()
+    assert (record.provider, len(record.attempts)) == ("b", 1)
+
+
+async def test_a_stop_while_a_provider_is_connected_to() -> None:
+    scene, sockets = await smart().with_key(), FakeSockets(hangs=True)
+    async with asking(scene, sockets, create(model="smart")) as (sessions, client):
+        while not sockets.requests:
+            await asyncio.sleep(0)
+        sessions.cut()
+        assert (await client.is_closed())[0] == 1012
+    (record,) = scene.records()
+    assert (record.ending, record.status, record.bill.settled) == (Ending.NEVER_SENT, 503, None)
+    assert scene.gateway.health.of(SMART.targets[0].key).under_way == 0
+
+
+async def test_a_client_that_says_nothing_leads_nowhere() -> None:
+    scene, sockets, client = await smart().with_key(), FakeSockets(), FakeSocket()
+    client.plays(BYE)
+    await Sessions(scene.gateway, sockets).serve(upgrade(), client)
+    assert client.accepted is not None
+    assert (scene.records(), sockets.requests) == ([], [])
+
+
+async def test_where_no_target_is_reached_by_websocket_http_is_to_be_used() -> None:
+    quiet = replace(A, websocket=False)
+    alias = Alias("smart", (Tier((Target(quiet, "gpt-4o-mini"),)),))
+    scene = await stage(deployments=[quiet, B], aliases=[alias]).with_key()
+    client, record = await refused(scene, upgrade("/v1/responses", b"model=smart"))
+    assert client.refused is not None
+    assert client.refused[0] == record.status == 426
 
 
 def test_where_sockets_are() -> None:

@@ -38,6 +38,14 @@ Prepare = Callable[[bytes, str | None], Awaitable[UpstreamRequest]]
 """Makes the HTTP request of a body, for the model that it names. Raises UpstreamUnreachable."""
 
 
+class _Connected(Exception):
+    """There is a connection, and that is all that was asked."""
+
+
+async def _be_content() -> None:
+    raise _Connected
+
+
 class Bridge:
     """An UpstreamSocket. Lanes run side by side; within a lane one stream follows the other."""
 
@@ -55,6 +63,19 @@ class Bridge:
         """By the id of a response that was not stored, the items of all that was said to its end; the latest last."""
         self._said_bytes = 0
         self._closed = False
+
+    async def knock(self) -> None:
+        """Make sure that there is a provider: it is connected to, and sent nothing. Raises UpstreamUnreachable."""
+        request = await self._prepare(b"{}", None)
+        if self._upstream.ready(request.origin):
+            return
+        call = self._upstream.open(request, _be_content)
+        try:
+            await call.head()
+        except _Connected:
+            return
+        finally:
+            call.abort()
 
     async def receive(self) -> bytes:
         """The next frame."""

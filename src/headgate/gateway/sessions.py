@@ -166,10 +166,13 @@ class Sessions(Struct, frozen=True):
         return Dialling(partial(self._reach, asked, opening), opening, self.gateway.clock.wall_ns, tried)
 
     async def _reach(self, asked: Admission, opening: Opening, route: Route) -> End | Refused:
-        """Connect to a deployment; what is only reached by a bridge is, always."""
+        """Connect to a deployment. What is only reached by a bridge is, unless an alias has others: then it is seen."""
         place, deployment = asked.place, route.deployment
         if not deployment.speaks_socket(_name(place) or ""):
-            return End(deployment, self._bridge(asked, deployment))
+            bridge = self._bridge(asked, deployment)
+            if asked.ask.model is not None and self.gateway.models.alias(asked.ask.model) is not None:
+                await bridge.knock()
+            return End(deployment, bridge)
         deployment = await self.gateway.forwarder.fresh(deployment)
         named = replace(asked.request, query=_with_model(asked.request.query, route.model))
         answer = await self.sockets.connect(self._upgrade(named, place, deployment, opening))
