@@ -5,6 +5,7 @@ import { address } from "../api/http.ts";
 import type { Deed } from "../api/types.ts";
 import { usePages } from "../app/pages.ts";
 import { href, query, setQuery } from "../app/router.ts";
+import { outcomeOf } from "../lib/deeds.ts";
 import { spanOf } from "../lib/span.ts";
 import { rfc } from "../lib/time.ts";
 import { FilterField } from "../parts/filter.tsx";
@@ -25,8 +26,8 @@ function detailText(deed: Deed): string {
 }
 
 function Outcome({ status }: { status: number | null }) {
-  if (status === null) return <Badge tone="warn" title="It is under way, or nobody lived to tell how it ended">not told</Badge>;
-  return <Badge tone={status < 400 ? "good" : "bad"}>{status < 400 ? "done" : `refused, ${status}`}</Badge>;
+  const { name, tone, says } = outcomeOf(status);
+  return <Badge tone={tone} title={says}>{name}</Badge>;
 }
 
 const COLUMNS: Column<Deed>[] = [
