@@ -276,3 +276,11 @@ def test_each_source_file_has_its_own_test_file(path: Path) -> None:
 def test_every_package_has_a_map() -> None:
     for path in SOURCE.rglob("__init__.py"):
         assert ast.get_docstring(tree(path)), name_of(path)
+
+
+def test_each_decision_has_a_number_of_its_own() -> None:
+    decisions = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    numbers = [int(path.name[:4]) for path in decisions]
+    assert len(set(numbers)) == len(numbers), "two were made at once: the later one takes the next number"
+    for path, number in zip(decisions, numbers, strict=True):
+        assert path.read_text().startswith(f"# {number}. "), path.name
