@@ -48,7 +48,7 @@ _SQLITE_ROLL_US, _POSTGRES_ROLL_US = 96, 51
 _KEPT_DAYS = 30
 _BUSY = 0.7
 """Of a core: above that, who comes waits longer for those before him than for what is done for him."""
-_MEMORY_MIB, _DISK_GB, _DESCRIPTORS, _SERVICE_DESCRIPTORS = 4 * 1024, 1_000, 1_024, 65_536
+_MEMORY_MIB, _DISK_GB, _DESCRIPTORS = 4 * 1024, 1_000, 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,7 @@ def _needs(costs: Mapping[tuple[str, str], float], traffic: Traffic) -> Iterator
     core = (traffic.answers * answer + traffic.streams * traffic.rate * chunk) / 1e6
     written = traffic.answers * _DAY * _KEPT_DAYS / 1e9
     yield Need(_LOOP, "cores", core, _BUSY, 2)
-    yield Need("open files, at a shell's limit", "descriptors", 2 * traffic.streams, _DESCRIPTORS)
-    yield Need(
-        "open files, as docs/running.md sets the limit", "descriptors", 2 * traffic.streams, _SERVICE_DESCRIPTORS
-    )
+    yield Need("open files, as docs/running.md sets the limit", "descriptors", 2 * traffic.streams, _DESCRIPTORS)
     yield Need("memory of the open streams", "MiB", mib * traffic.streams / 1000, _MEMORY_MIB, 1)
     yield Need("holds on SQLite's one writer, one by one", "pairs/s", traffic.answers, _LONE_PAIRS)
     yield Need("holds on SQLite's one writer, gathered", "pairs/s", traffic.answers, _SQLITE_PAIRS)

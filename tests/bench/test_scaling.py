@@ -25,7 +25,7 @@ def test_needs_come_of_the_costs_and_are_sorted_by_when_they_are_used_up() -> No
     core = found["event loop of one process, which is one core"]
     assert core.used == pytest.approx(10 * 1e-3 + 1_000 * 50e-6)
     assert found["memory of the open streams"].used == pytest.approx(50 * 40 / 1_000)
-    assert found["open files, at a shell's limit"].used == 100
+    assert found["open files, as docs/running.md sets the limit"].used == 100
     assert found["disk of 30 days' records, SQLite"].used == pytest.approx(10 * 86_400 * 30 * 1_060 / 1e9)
     times = [need.times for need in scaling.needs(COSTS)]
     assert times == sorted(times)
@@ -40,7 +40,7 @@ def test_the_databases_own_work_counts_where_it_was_measured() -> None:
 def test_what_is_too_much_is_bold_and_named_in_its_order() -> None:
     told = scaling.text(COSTS, Traffic(answers=10))
     assert "| event loop of one process, which is one core | 0.16 | **1.60** | **16.00** | 0.7 cores | 4.4 x |" in told
-    first = "- 10 x takes 3 processes. Used up before it: open files, at a shell's limit; event loop of one process"
+    first = "- 10 x takes 3 processes. Used up before it: event loop of one process"
     assert first in told
     assert "- 100 x takes 1 process. Used up before it: nothing." in scaling.text(COSTS, Traffic(answers=0.001))
 

@@ -87,3 +87,13 @@ def test_workers_that_cannot_open_the_database_end_the_command(tmp_path: Path) -
     )
     assert done.returncode == 2
     assert done.stderr.count("cannot be opened as the record store") == 1
+
+
+def test_as_many_files_are_taken_as_the_hard_limit_allows() -> None:
+    program = (
+        "import resource; from headgate.cli.working import raise_file_limit\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 512)); raise_file_limit()\n"
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=ENV)
+    assert done.stdout == "(512, 512)\n"

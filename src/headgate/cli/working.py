@@ -8,6 +8,7 @@ import atexit
 import gc
 import io
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -65,11 +66,23 @@ def run(reading: Reading) -> None:
         reading = replace(reading, listen=_address(sockets[0]))
     settings = reading()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something that could be given other settings
+    raise_file_limit()
     if settings.workers is None:
         taken_here = sockets or [bind(settings.host, settings.port)]
         serve(settings, reading, taken_here, on_started=partial(_greet, settings, taken_here[0]))
     else:
         supervise(settings, reading, sockets, before)
+
+
+def raise_file_limit() -> None:
+    """Take as many open files as the hard limit allows, as workers will too: a stream has two.
+
+    The soft limit, 1,024 in most shells, is for programs that wait with `select`, which no more than that can be given.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(ValueError, OSError):  # where the kernel has a bound below the one that it tells, as macOS does
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def supervise(settings: Settings, reading: Reading, sockets: list[socket.socket], before: Handover | None) -> None:
