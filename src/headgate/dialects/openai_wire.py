@@ -41,6 +41,17 @@ class OpenAIDialect(Dialect):
         return b"data: " + self.error_body(error, exchange_id) + b"\n\n"
 
 
+class _Unusual(msgspec.Struct, kw_only=True, gc=False):
+    """What a usage of the usual shape does not tell: services' own costs, and calls of their own tools."""
+
+    server_tool_use_details: None = None
+    server_side_tool_usage_details: None = None
+    cost: None = None
+    cost_in_usd_ticks: None = None
+    cost_details: None = None
+    is_byok: None = None
+
+
 class _PromptDetails(msgspec.Struct, gc=False):
     cached_tokens: Count | None = None
     cache_write_tokens: Count | None = None
@@ -56,7 +67,7 @@ class _CompletionDetails(msgspec.Struct, gc=False):
     image_tokens: Count | None = None
 
 
-class CompletionUsage(msgspec.Struct, gc=False):
+class CompletionUsage(_Unusual, gc=False):
     """The usual shape of what `completion_usage` reads."""
 
     prompt_tokens: Count
@@ -70,12 +81,6 @@ class CompletionUsage(msgspec.Struct, gc=False):
     num_cached_tokens: Count | None = None
     audio_prompt_tokens: Count | None = None
     service_tier: str | None = None
-    server_tool_use_details: None = None
-    server_side_tool_usage_details: None = None
-    cost: None = None
-    cost_in_usd_ticks: None = None
-    cost_details: None = None
-    is_byok: None = None
 
 
 _NO_PROMPT_DETAILS, _NO_COMPLETION_DETAILS = _PromptDetails(), _CompletionDetails()
@@ -210,7 +215,7 @@ class _OutputDetails(msgspec.Struct, gc=False):
     reasoning_tokens: Count | None = None
 
 
-class ResponseUsage(msgspec.Struct, gc=False):
+class ResponseUsage(_Unusual, gc=False):
     """The usual shape of what `response_usage` reads."""
 
     input_tokens: Count
@@ -218,12 +223,6 @@ class ResponseUsage(msgspec.Struct, gc=False):
     total_tokens: Count | None = None
     input_tokens_details: _InputDetails | None = None
     output_tokens_details: _OutputDetails | None = None
-    server_tool_use_details: None = None
-    server_side_tool_usage_details: None = None
-    cost: None = None
-    cost_in_usd_ticks: None = None
-    cost_details: None = None
-    is_byok: None = None
 
 
 _NO_INPUT_DETAILS, _NO_OUTPUT_DETAILS = _InputDetails(), _OutputDetails()
